@@ -1,0 +1,10 @@
+// Tests run from TypeScript; the programs that they start (fixtures, examples) run from dist/, which `npm test` builds first.
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/examples/**/*.test.ts'],
+  transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json', isolatedModules: true }] },
+  moduleNameMapper: { '^forksnap$': '<rootDir>/src/index.ts' },
+  modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/build', '<rootDir>/.cache'],
+  maxWorkers: 2,
+  testTimeout: 60000,
+}

@@ -1,0 +1,86 @@
+/** What `runFork` (fork.ts) takes and gives: the seam between the fork protocol and those who schedule forks. */
+
+/** How the child is set up, beside what the protocol demands. All fields are optional. */
+export interface ChildOptions {
+  /** Name that `ps` shows, at most 15 bytes are kept by the kernel. Default `forksnap`. */
+  readonly title?: string
+  /** Added to the parent's nice value, 0 to 19. Default 0. */
+  readonly nice?: number
+  /** I/O priority class (Linux). Default: unchanged. */
+  readonly ioPriority?: 'idle' | 'best-effort-low'
+  /** CPUs that the child may run on (Linux), numbers from 0. Default: the parent's. */
+  readonly cpus?: readonly number[]
+  /** `oom_score_adj` of the child (Linux), -1000 to 1000. Default: the parent's plus 500, at most 1000. */
+  readonly oomScoreAdj?: number
+  /** Whether a crash of the child may dump a core of the whole state. Default false. */
+  readonly coreDump?: boolean
+  /** V8's `--efficiency-mode` in the child. Default 'auto': where it helps (Node 24 and newer). */
+  readonly efficiencyMode?: 'auto' | boolean
+}
+
+export interface ForkLimits {
+  /** Give up bringing the other threads to rest after this many milliseconds. */
+  readonly quiesceMs: number
+  /** Kill a child that has made no progress for this many milliseconds; 0 = no limit. */
+  readonly stallMs: number
+  /** Kill a child that is older than this many milliseconds; 0 = no limit. */
+  readonly totalMs: number
+}
+
+export interface Progress {
+  readonly rows: number
+  readonly bytes: number
+  /** Copy-on-write bytes so far, as the child last measured them. */
+  readonly cowBytes: number
+}
+
+export interface ForkInfo {
+  readonly pid: number
+  /** From the start of the work to the fork, without a pause: two young collections, parking, the scan. */
+  readonly quiesceMs: number
+  /** The system call alone. */
+  readonly forkMs: number
+  /** The whole synchronous part in the parent, `prepare()` included. */
+  readonly pauseMs: number
+}
+
+export interface ChildContext {
+  /** Tells the parent how far the work is; also what the stall limit looks at. Totals, not differences. */
+  progress(rows: number, bytes: number): void
+}
+
+export interface ForkJob<Prepared, Value> {
+  /** Runs in the parent, in the same tick as the fork. */
+  prepare(): Prepared
+  /** Runs in the child, synchronously. What it returns reaches the parent structured-cloned, up to 1 MiB. */
+  run(child: ChildContext, prepared: Prepared): Value
+  /** Descriptors that the child keeps beside stderr. */
+  readonly keepFds?: readonly number[]
+  readonly child?: ChildOptions
+  readonly limits: ForkLimits
+  /** Aborting kills the child (or gives up before the fork) and rejects with `ERR_ABORTED`. */
+  readonly signal?: AbortSignal
+  onForked?(info: ForkInfo): void
+  /** Called about every `progressMs` while the child lives. */
+  onProgress?(progress: Progress): void
+  /** Default 100. */
+  readonly progressMs?: number
+}
+
+export interface ForkOutcome<Prepared, Value> extends ForkInfo {
+  readonly value: Value
+  readonly prepared: Prepared
+  readonly exitCode: 0
+  /** From the fork to the child's end, as the parent saw it. */
+  readonly childMs: number
+  /** From the start of the work to the child's end. */
+  readonly totalMs: number
+  /** Longest time that the event loop did not turn, from the start of the work to the child's end. */
+  readonly longestGapMs: number
+  /** 99th percentile of the event loop's delay over the same time. */
+  readonly loopDelayP99Ms: number
+  readonly rows: number
+  readonly bytes: number
+  /** Private dirty bytes of the child at its end: what parent and child have copied, as Redis counts it. */
+  readonly cowBytes: number
+}

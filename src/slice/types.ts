@@ -1,0 +1,123 @@
+/** The types that slices, their writers, readers and stores share. The byte format is in `format.ts`. */
+
+/** What JSON can hold; `meta` and the trailer's values are limited to it (bigints are refused: use a string). */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue }
+
+/**
+ * A column's type, by its PostgreSQL name. `numeric` alone holds up to 131,072 digits before and 16,383 after the
+ * point; `numeric(p,s)` declares precision and scale; `varchar(n)` counts characters (code points).
+ */
+export type ColumnType =
+  | 'bool'
+  | 'int2'
+  | 'int4'
+  | 'int8'
+  | 'float4'
+  | 'float8'
+  | 'text'
+  | `varchar(${number})`
+  | 'numeric'
+  | `numeric(${number},${number})`
+  | 'timestamp'
+  | 'timestamptz'
+  | 'date'
+  | 'bytea'
+  | 'json'
+  | 'jsonb'
+  | 'uuid'
+
+/** `as: 'number'` (int8 only) reads back as a number, checked against the safe range, instead of a bigint. */
+export interface ColumnOptions {
+  readonly as?: 'number' | 'bigint'
+}
+
+export type Column = readonly [name: string, type: ColumnType, options?: ColumnOptions]
+
+/** What a writer accepts for a column. Dates are given as `Date` or as text in ISO form. */
+export type WriteValue<T extends ColumnType> = T extends 'bool'
+  ? boolean | null
+  : T extends 'int2' | 'int4' | 'float4' | 'float8'
+    ? number | null
+    : T extends 'int8'
+      ? bigint | number | null
+      : T extends 'numeric' | `numeric(${string}`
+        ? string | bigint | number | null
+        : T extends 'timestamp' | 'timestamptz' | 'date'
+          ? Date | string | null
+          : T extends 'bytea'
+            ? Uint8Array | null
+            : T extends 'json' | 'jsonb'
+              ? JsonValue
+              : string | null
+
+/** The arguments of `row()` for a list of columns, as a tuple. */
+export type RowValues<C extends readonly Column[]> = {
+  -readonly [K in keyof C]: C[K] extends Column ? WriteValue<C[K][1]> : never
+}
+
+/** What a reader returns for a value: int8 as bigint (or number, see `ColumnOptions`), numeric and dates as text. */
+export type ReadValue = null | boolean | number | bigint | string | Uint8Array | JsonValue
+
+export interface TableWriter<C extends readonly Column[]> {
+  readonly name: string
+  /**
+   * Writes one row. Throws `ERR_INVALID_VALUE`, naming table, row and column, for what the column cannot hold.
+   * Opening another table or a blob seals this one.
+   */
+  row(...values: RowValues<C>): void
+  /**
+   * Writes a row for each item. Prefer it to a loop of your own: the warm-up before the first fork can then leave
+   * this table early and go on to the next one.
+   */
+  rows<T>(items: Iterable<T>, toRow: (item: T) => RowValues<C>): void
+}
+
+/** What `write(slice)` gets in the child. */
+export interface SliceWriter {
+  /** Begins a table. Names are at most 63 bytes of UTF-8; each table is opened once. */
+  table<const C extends readonly Column[]>(name: string, columns: C): TableWriter<C>
+  /** Writes bytes under a name: an ArrayBuffer or a view of one. */
+  blob(name: string, data: ArrayBufferLike | ArrayBufferView): void
+  /** Sets a value of the trailer, where readers find it without reading the rows. */
+  set(key: string, value: JsonValue): void
+}
+
+export type Codec = 'none' | 'gzip' | 'zstd'
+
+export interface TableSummary {
+  readonly name: string
+  readonly rows: number
+}
+
+export interface BlobSummary {
+  readonly name: string
+  readonly bytes: number
+}
+
+/** First frame of a slice: who it is and what the parent knew at the fork. */
+export interface SliceHeader {
+  readonly formatVersion: number
+  readonly sliceId: bigint
+  /** What `meta()` returned in the parent at the fork's instant; bigints in it are kept exactly. */
+  readonly meta: SliceMeta
+  readonly codec: Codec
+}
+
+/** Last frame of a slice. */
+export interface SliceTrailer {
+  readonly rows: number
+  readonly tables: readonly TableSummary[]
+  readonly blobs: readonly BlobSummary[]
+  /** What `slice.set` said. */
+  readonly values: { readonly [key: string]: JsonValue }
+  /** Length of the stream in bytes, this trailer included. */
+  readonly bytes: number
+  /** Checksum over the whole stream before the trailer, as eight hexadecimal digits. */
+  readonly checksum: string
+}
+
+/** `position` is where replay of the operation log starts; other keys are the user's. */
+export interface SliceMeta {
+  readonly position?: bigint | undefined
+  readonly [key: string]: JsonValue | bigint | undefined
+}
