@@ -1,0 +1,43 @@
+import { resolve } from 'node:path'
+import { ForksnapError } from '../errors'
+import type { Codec } from '../slice/types'
+import { checkKeepPolicy, type KeepPolicy } from './retention'
+import type { SliceWriting } from './store'
+
+export interface FileStoreOptions {
+  /** Where the slices are. Created, with missing parents, by `start()`; one directory belongs to one store. */
+  readonly directory: string
+  /** What `prune()` keeps. Default `{ count: 3 }`; `{}` keeps everything. */
+  readonly keep?: KeepPolicy
+  /** How the child compresses frames. Default `none`. `zstd` needs a Node that has it. */
+  readonly codec?: Codec
+  /** The child syncs after this many bytes, a whole number from 0 (never). Default 4 MiB. */
+  readonly syncEveryBytes?: number
+}
+
+export interface CheckedFileStoreOptions {
+  readonly directory: string
+  readonly keep: KeepPolicy
+  readonly writing: SliceWriting
+}
+
+const KEEP_DEFAULT: KeepPolicy = { count: 3 }
+const SYNC_EVERY_BYTES_DEFAULT = 4 * 1024 * 1024
+const CODECS: readonly Codec[] = ['none', 'gzip', 'zstd']
+
+/** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT` for what is out of its range. */
+export function checkFileStoreOptions(options: FileStoreOptions): CheckedFileStoreOptions {
+  const { directory, keep = KEEP_DEFAULT, codec = 'none', syncEveryBytes = SYNC_EVERY_BYTES_DEFAULT } = options
+  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
+    throw new ForksnapError('ERR_INVALID_ARGUMENT', 'FileStore needs the path of a directory: { directory: "./data" }')
+  }
+  if (!CODECS.includes(codec)) {
+    throw new ForksnapError('ERR_INVALID_ARGUMENT', `There is no codec ${codec}; choose one of ${CODECS.join(', ')}`)
+  }
+  if (!Number.isSafeInteger(syncEveryBytes) || syncEveryBytes < 0) {
+    const message = `syncEveryBytes is ${syncEveryBytes}; give a whole number of bytes, 0 for never`
+    throw new ForksnapError('ERR_INVALID_ARGUMENT', message)
+  }
+  checkKeepPolicy(keep)
+  return { directory: resolve(directory), keep, writing: { codec, syncEveryBytes } }
+}
