@@ -1,0 +1,42 @@
+{
+  "targets": [
+    {
+      "target_name": "forksnap",
+      "sources": [
+        "native/addon.cc",
+        "native/child_setup.cc",
+        "native/child_watch.cc",
+        "native/file_lock.cc",
+        "native/fork.cc",
+        "native/gate.cc",
+        "native/heap_inherit.cc",
+        "native/quiesce.cc",
+        "native/smaps.cc",
+        "native/status_page.cc",
+        "native/threads.cc",
+        "native/uv_pool.cc",
+        "native/v8_pool.cc",
+        "native/waitpid.cc",
+      ],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+      "cflags!": ["-fno-exceptions"],
+      "cflags_cc!": ["-fno-exceptions"],
+      "cflags_cc": ["-fexceptions", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+      "conditions": [
+        ["OS=='mac'", {
+          "xcode_settings": {
+            "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+            "CLANG_CXX_LIBRARY": "libc++",
+            "MACOSX_DEPLOYMENT_TARGET": "11.0",
+          },
+        }],
+        ["OS=='win'", {
+          # There is no fork() on Windows: the package imports there without an addon and rejects every call.
+          "type": "none",
+          "sources!": ["<@(_sources)"],
+        }],
+      ],
+    },
+  ],
+}

@@ -1,0 +1,167 @@
+#include "child_setup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#ifdef __linux__
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
+namespace forksnap {
+
+SignalBlock::SignalBlock() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before_);
+}
+
+SignalBlock::~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+namespace {
+
+// libuv's handlers write into a pipe that the parent reads: a signal meant for the child would fire the parent's
+// listeners. SIGPIPE and SIGXFSZ stay ignored as Node has them: EPIPE and EFBIG are errors to report, not deaths.
+void ResetSignals() {
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = signal == SIGPIPE || signal == SIGXFSZ ? SIG_IGN : SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);
+}
+
+// The death signal is tied to the parent's forking thread, which is its main thread. The comparison afterwards covers
+// a parent that died before the call.
+bool DieWithParent(pid_t parent) {
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+  return getppid() == parent;
+}
+
+bool Keeps(const ChildSetup& setup, int fd) {
+  if (fd == 2 || (setup.keep_stdio && fd >= 0 && fd <= 2)) return true;
+  return std::find(setup.keep_fds.begin(), setup.keep_fds.end(), fd) != setup.keep_fds.end();
+}
+
+// /dev/null takes the place of every descriptor instead of a mere close: garbage collection in the child may run the
+// finalizer of one of the parent's FileHandles, which closes its number, whatever stands there by then.
+bool ReplaceDescriptors(const ChildSetup& setup) {
+  const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null_fd < 0) return false;
+#ifdef __linux__
+  const char* list = "/proc/self/fd";
+#else
+  const char* list = "/dev/fd";
+#endif
+  DIR* directory = opendir(list);
+  if (directory == nullptr) {
+    close(null_fd);
+    return false;
+  }
+  bool replaced = true;
+  while (const dirent* entry = readdir(directory)) {
+    char* rest = nullptr;
+    const long fd = strtol(entry->d_name, &rest, 10);
+    if (rest == entry->d_name || *rest != '\0') continue;
+    if (fd == null_fd || fd == dirfd(directory) || Keeps(setup, static_cast<int>(fd))) continue;
+#ifdef __linux__
+    // 0 and 1 must survive an exec by the writer like anybody's; the others must not.
+    if (dup3(null_fd, static_cast<int>(fd), fd > 2 ? O_CLOEXEC : 0) < 0) replaced = false;
+#else
+    if (dup2(null_fd, static_cast<int>(fd)) < 0) replaced = false;
+#endif
+  }
+  closedir(directory);
+  // A process that was started with 0, 1 or 2 closed must not hand those numbers to the child's next open().
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) dup2(null_fd, fd);
+  }
+  if (null_fd > 2) close(null_fd);
+  return replaced;
+}
+
+#ifdef __linux__
+
+void RaiseOomScore(int score) {
+  const int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+  if (fd < 0) return;
+  if (score < -1000) {
+    char text[16] = {0};
+    const ssize_t length = read(fd, text, sizeof text - 1);
+    score = std::min(1000, (length > 0 ? atoi(text) : 0) + 500);
+    lseek(fd, 0, SEEK_SET);
+  }
+  char text[16];
+  const int length = snprintf(text, sizeof text, "%d\n", score);
+  if (write(fd, text, static_cast<size_t>(length)) < 0) {
+    // Lowering needs a privilege; a child at the parent's score is no reason to have no snapshot.
+  }
+  close(fd);
+}
+
+void SetPriorities(const ChildSetup& setup) {
+  constexpr int kWhoProcess = 1;
+  if (setup.io_priority >= 0) syscall(SYS_ioprio_set, kWhoProcess, 0, setup.io_priority);
+  if (!setup.cpus.empty()) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const int cpu : setup.cpus) {
+      if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
+    }
+    sched_setaffinity(0, sizeof set, &set);
+  }
+  RaiseOomScore(setup.oom_score_adj);
+  prctl(PR_SET_NAME, setup.title.c_str());
+}
+
+#else
+
+void SetPriorities(const ChildSetup&) {}
+
+#endif
+
+void LimitCore(bool allowed) {
+  if (allowed) return;
+  const rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+#ifdef __linux__
+  // With a core_pattern that pipes, the limit alone does not count.
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+}  // namespace
+
+bool SetUpChild(const ChildSetup& setup) {
+  // Ctrl-C goes to the whole process group; the last snapshot of a shutdown must outlive it.
+  setpgid(0, 0);
+  ResetSignals();
+  if (!DieWithParent(setup.parent)) return false;
+  if (!ReplaceDescriptors(setup)) return false;
+  SetPriorities(setup);
+  if (setup.nice > 0) {
+    errno = 0;
+    if (nice(setup.nice) == -1 && errno != 0) {
+      // A child at the parent's priority is no reason to have no snapshot.
+    }
+  }
+  LimitCore(setup.core_dump);
+  return true;
+}
+
+}  // namespace forksnap

@@ -1,0 +1,49 @@
+// The child's first steps, in native code before any JavaScript runs there. System calls and memory only: of the
+// libraries' locks, only malloc's are known to be free after a fork (the C library sees to them).
+#ifndef FORKSNAP_CHILD_SETUP_H_
+#define FORKSNAP_CHILD_SETUP_H_
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace forksnap {
+
+struct ChildSetup {
+  // The parent's process id, taken before the fork, and the parent's signal mask then.
+  pid_t parent = 0;
+  // Descriptors that stay as they are. 2 always does.
+  std::vector<int> keep_fds;
+  // A bare fork() keeps 0 and 1; a snapshot's child gets /dev/null there.
+  bool keep_stdio = false;
+  std::string title = "forksnap";
+  int nice = 0;
+  // Value for ioprio_set(), or -1 to leave it.
+  int io_priority = -1;
+  std::vector<int> cpus;
+  // -1001 means: the parent's plus 500, at most 1000.
+  int oom_score_adj = -1001;
+  bool core_dump = false;
+};
+
+// What could not be done but is not worth dying for is skipped; returns false when the child must not go on (the
+// parent is already gone, or descriptors of the parent could not be let go).
+bool SetUpChild(const ChildSetup& setup);
+
+// Blocks every signal for the calling thread, and undoes that.
+class SignalBlock {
+ public:
+  SignalBlock();
+  ~SignalBlock();
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+}  // namespace forksnap
+
+#endif  // FORKSNAP_CHILD_SETUP_H_

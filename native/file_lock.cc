@@ -1,0 +1,35 @@
+#include "file_lock.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <uv.h>
+
+#include <string>
+
+namespace forksnap {
+
+namespace {
+
+// flock(fd, mode): true if the lock is ours now, false if another open file holds it. Never waits.
+Napi::Value Flock(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const std::string mode = info[1].As<Napi::String>().Utf8Value();
+  const int operation = mode == "exclusive" ? LOCK_EX : mode == "shared" ? LOCK_SH : LOCK_UN;
+  int result = 0;
+  do {
+    result = flock(fd, operation | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  if (result == 0) return Napi::Boolean::New(info.Env(), true);
+  if (errno == EWOULDBLOCK) return Napi::Boolean::New(info.Env(), false);
+  const char* name = uv_err_name(uv_translate_sys_error(errno));
+  Napi::Error error = Napi::Error::New(info.Env(), std::string("flock: ") + name);
+  error.Set("code", name);
+  error.Set("syscall", "flock");
+  throw error;
+}
+
+}  // namespace
+
+void InitFileLock(Napi::Env env, Napi::Object exports) { exports["flock"] = Napi::Function::New(env, Flock, "flock"); }
+
+}  // namespace forksnap

@@ -1,0 +1,13 @@
+// The synchronous part of a snapshot: hold, look, fork; in the child the first steps, then JavaScript, then _exit().
+#ifndef FORKSNAP_FORK_H_
+#define FORKSNAP_FORK_H_
+
+#include <napi.h>
+
+namespace forksnap {
+
+void InitFork(Napi::Env env, Napi::Object exports);
+
+}  // namespace forksnap
+
+#endif  // FORKSNAP_FORK_H_

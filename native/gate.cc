@@ -1,0 +1,44 @@
+#include "gate.h"
+
+#include <utility>
+
+#include "threads.h"
+
+namespace forksnap {
+
+GateRound::GateRound(Clock::time_point deadline, std::function<void()> on_arrival)
+    : deadline_(deadline), on_arrival_(std::move(on_arrival)) {}
+
+void GateRound::Park() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (over_) return;
+  tids_.push_back(CurrentTid());
+  arrived_.notify_all();
+  lock.unlock();
+  // Waking the loop must not happen under the lock: the loop's first act is to ask for the count.
+  if (on_arrival_) on_arrival_();
+  lock.lock();
+  while (!over_) {
+    if (changed_.wait_until(lock, deadline_) == std::cv_status::timeout) over_ = true;
+  }
+  // The first to find the deadline passed must take the others with it: a half-parked round is of no use.
+  changed_.notify_all();
+}
+
+void GateRound::Release() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  over_ = true;
+  changed_.notify_all();
+}
+
+int GateRound::Parked() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return ParkedFrozen();
+}
+
+bool GateRound::WaitFor(int count, Clock::time_point until) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  return arrived_.wait_until(lock, until, [&] { return over_ || ParkedFrozen() >= count; }) && !over_;
+}
+
+}  // namespace forksnap

@@ -1,0 +1,274 @@
+#include "quiesce.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "uv_pool.h"
+#include "v8_pool.h"
+
+namespace forksnap {
+
+namespace {
+
+uv_loop_t* LoopOf(Napi::Env env) {
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+  return loop;
+}
+
+}  // namespace
+
+// Arrivals happen on threads that may outlive the attempt (a task that is served late), so that they hold this by
+// shared_ptr, and the handle is only ever touched under the lock.
+struct Quiescence::Waker {
+  std::mutex mutex;
+  uv_async_t* async = nullptr;
+  Napi::FunctionReference on_event;
+  std::unique_ptr<Napi::AsyncContext> context;
+  napi_env env = nullptr;
+  // Set by the main thread when the attempt has ended; a wake-up that was already on its way is then dropped.
+  bool ended = false;
+
+  void Wake() {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (async != nullptr) uv_async_send(async);
+  }
+
+  static void OnWake(uv_async_t* async) {
+    // The callback may end the attempt and with it the last other reference.
+    const std::shared_ptr<Waker> self = *static_cast<std::shared_ptr<Waker>*>(async->data);
+    if (self->ended) return;
+    Napi::Env env(self->env);
+    Napi::HandleScope scope(env);
+    self->on_event.MakeCallback(env.Global(), std::vector<napi_value>{}, *self->context);
+  }
+
+  // The references to JavaScript are dropped here, on the main thread and outside of any callback of theirs; whoever
+  // drops the last shared_ptr may be another thread.
+  static void OnClosed(uv_handle_t* handle) {
+    auto* self = static_cast<std::shared_ptr<Waker>*>(handle->data);
+    Napi::HandleScope scope(Napi::Env((*self)->env));
+    (*self)->on_event.Reset();
+    (*self)->context.reset();
+    delete self;
+    delete reinterpret_cast<uv_async_t*>(handle);
+  }
+};
+
+Quiescence& Quiescence::Get() {
+  // Never destroyed: parked threads may still look at their rounds while the process exits.
+  static Quiescence* quiescence = new Quiescence;
+  return *quiescence;
+}
+
+std::shared_ptr<GateRound> Quiescence::NewRound(GateRound::Clock::time_point deadline) {
+  std::shared_ptr<Waker> waker = waker_;
+  std::function<void()> on_arrival;
+  if (waker != nullptr) on_arrival = [waker] { waker->Wake(); };
+  return std::make_shared<GateRound>(deadline, std::move(on_arrival));
+}
+
+void Quiescence::StartRounds(int deadline_ms) {
+  // process.exit() joins V8's workers and libuv's pool before any cleanup hook runs.
+  if (!exit_hooked_) {
+    exit_hooked_ = true;
+    AtProcessExit(ReleaseAtExit, this);
+  }
+  const auto deadline = GateRound::Clock::now() + std::chrono::milliseconds(deadline_ms);
+  pool_round_ = NewRound(deadline);
+  v8_round_ = NewRound(deadline);
+  isolates_round_ = NewRound(deadline);
+  pool_posted_ = false;
+  v8_posted_ = false;
+  scan_done_ = false;
+  active_ = true;
+}
+
+void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int deadline_ms) {
+  waker_ = std::make_shared<Waker>();
+  waker_->env = env;
+  waker_->on_event = Napi::Persistent(on_event);
+  waker_->context = std::make_unique<Napi::AsyncContext>(env, "forksnap.quiesce");
+  waker_->async = new uv_async_t;
+  waker_->async->data = new std::shared_ptr<Waker>(waker_);
+  uv_async_init(LoopOf(env), waker_->async, Waker::OnWake);
+  StartRounds(deadline_ms);
+}
+
+void Quiescence::BeginBlocking(int deadline_ms) {
+  waker_ = nullptr;
+  StartRounds(deadline_ms);
+}
+
+void Quiescence::ScanMappings() {
+  gc_at_scan_ = GcCount();
+  if (waker_ == nullptr) {
+    scan_ = ScanSmaps(nullptr);
+    scan_done_ = true;
+    return;
+  }
+  scan_cancel_ = false;
+  scan_thread_ = std::thread([this, waker = waker_] {
+    scan_ = ScanSmaps(&scan_cancel_);
+    scan_done_.store(true, std::memory_order_release);
+    waker->Wake();
+  });
+}
+
+void Quiescence::JoinScan() {
+  if (scan_thread_.joinable()) scan_thread_.join();
+}
+
+void Quiescence::ParkPool() {
+  if (pool_posted_) return;
+  pool_posted_ = true;
+  uv_loop_t* loop = waker_ != nullptr ? LoopOf(waker_->env) : uv_default_loop();
+  ParkUvPool(loop, pool_round_, UvPoolSize().most);
+}
+
+void Quiescence::ParkV8Workers() {
+  if (v8_posted_) return;
+  v8_posted_ = true;
+  v8_reported_ = ReportedV8Workers();
+  PostParkingTasks(v8_round_, v8_reported_);
+}
+
+void Quiescence::ParkIsolates() { InterruptIsolates(isolates_round_); }
+
+bool Quiescence::WaitBlocking(GateRound::Clock::time_point until) {
+  const Progress before = progress();
+  const bool pool = pool_round_->WaitFor(before.pool_needed, until);
+  const bool v8 = v8_round_->WaitFor(before.v8_needed, until);
+  // Not knowing the numbers yet, all that could be waited for is the time; what came by then is taken, and the last
+  // look decides.
+  const Progress after = progress();
+  return (pool || (!after.pool_known && after.pool_parked >= UvPoolSize().least)) &&
+         (v8 || (!after.v8_known && after.v8_parked >= after.v8_needed - 1));
+}
+
+Quiescence::Progress Quiescence::progress() const {
+  Progress result{};
+  if (!active_) return result;
+  const PoolSize size = UvPoolSize();
+  result.scanned = scan_done_.load(std::memory_order_acquire);
+  result.pool_parked = pool_round_->Parked();
+  result.pool_known = pool_learned_ >= 0 || size.least == size.most;
+  result.pool_needed = pool_learned_ >= 0 ? pool_learned_ : size.most;
+  result.v8_parked = v8_round_->Parked();
+  result.v8_known = v8_learned_ >= 0;
+  result.v8_needed = v8_learned_ >= 0 ? v8_learned_ : v8_reported_;
+  result.isolates_parked = isolates_round_->Parked();
+  result.isolates = RegisteredIsolates();
+  return result;
+}
+
+void Quiescence::LearnPool() { pool_learned_ = pool_round_->Parked(); }
+void Quiescence::LearnV8() { v8_learned_ = v8_round_->Parked(); }
+
+Quiescence::Hold::Hold(Quiescence& quiescence) {
+  if (!quiescence.active_) return;
+  const Progress needed = quiescence.progress();
+  auto take = [this](GateRound& round) {
+    locks_.push_back(round.Freeze());
+    const std::vector<pid_t>& tids = round.TidsFrozen();
+    const int parked = round.ParkedFrozen();
+    if (parked > 0) tids_.insert(tids_.end(), tids.begin(), tids.end());
+    return parked;
+  };
+  const int pool = take(*quiescence.pool_round_);
+  const int v8 = take(*quiescence.v8_round_);
+  take(*quiescence.isolates_round_);
+  // More than expected may arrive (a number learned too low mends itself so); fewer may not.
+  if (needed.v8_known) quiescence.v8_learned_ = std::max(quiescence.v8_learned_, v8);
+  const int v8_least = needed.v8_known ? needed.v8_needed : needed.v8_needed - 1;
+  const int pool_least = needed.pool_known ? needed.pool_needed : UvPoolSize().least;
+  complete_ = quiescence.pool_posted_ && quiescence.v8_posted_ && pool >= pool_least && v8 >= v8_least;
+}
+
+std::vector<Range> Quiescence::RangesToRestore() const {
+  if (!scan_done_.load(std::memory_order_acquire) || !scan_.complete) return {};
+  // Without a collection since the scan began nothing of V8's has been unmapped, and every range is still its own.
+  return GcCount() == gc_at_scan_ ? scan_.dontfork : HintedOnly(scan_);
+}
+
+void Quiescence::CloseLoopHandle() {
+  if (waker_ == nullptr) return;
+  uv_async_t* async = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(waker_->mutex);
+    async = std::exchange(waker_->async, nullptr);
+  }
+  waker_->ended = true;
+  if (async != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(async), Waker::OnClosed);
+  waker_ = nullptr;
+}
+
+void Quiescence::End() {
+  if (!active_) return;
+  active_ = false;
+  pool_round_->Release();
+  v8_round_->Release();
+  isolates_round_->Release();
+  scan_cancel_ = true;
+  JoinScan();
+  CloseLoopHandle();
+}
+
+void Quiescence::ReleaseAtExit(void* self) { static_cast<Quiescence*>(self)->End(); }
+
+namespace {
+
+Quiescence& Active(Napi::Env env) {
+  Quiescence& quiescence = Quiescence::Get();
+  if (!quiescence.active()) throw Napi::Error::New(env, "no quiescence has begun");
+  return quiescence;
+}
+
+void Begin(const Napi::CallbackInfo& info) {
+  if (Quiescence::Get().active()) throw Napi::Error::New(info.Env(), "a quiescence is already under way");
+  Quiescence::Get().Begin(info.Env(), info[0].As<Napi::Function>(), info[1].As<Napi::Number>().Int32Value());
+}
+
+template <void (Quiescence::*Step)()>
+void Run(const Napi::CallbackInfo& info) {
+  (Active(info.Env()).*Step)();
+}
+
+void End(const Napi::CallbackInfo&) { Quiescence::Get().End(); }
+
+Napi::Value GetProgress(const Napi::CallbackInfo& info) {
+  const Quiescence::Progress progress = Active(info.Env()).progress();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result["scanned"] = progress.scanned;
+  result["poolParked"] = progress.pool_parked;
+  result["poolNeeded"] = progress.pool_needed;
+  result["poolKnown"] = progress.pool_known;
+  result["v8Parked"] = progress.v8_parked;
+  result["v8Needed"] = progress.v8_needed;
+  result["v8Known"] = progress.v8_known;
+  result["isolatesParked"] = progress.isolates_parked;
+  result["isolates"] = progress.isolates;
+  return result;
+}
+
+void RegisterIsolate(const Napi::CallbackInfo&) { RegisterCurrentIsolate(); }
+
+}  // namespace
+
+void InitQuiesce(Napi::Env env, Napi::Object exports) {
+  auto add = [&](const char* name, void (*function)(const Napi::CallbackInfo&)) {
+    exports[name] = Napi::Function::New(env, function, name);
+  };
+  add("quiesceBegin", Begin);
+  add("quiesceScan", Run<&Quiescence::ScanMappings>);
+  add("quiesceParkPool", Run<&Quiescence::ParkPool>);
+  add("quiesceParkV8Workers", Run<&Quiescence::ParkV8Workers>);
+  add("quiesceParkIsolates", Run<&Quiescence::ParkIsolates>);
+  add("quiesceLearnPool", Run<&Quiescence::LearnPool>);
+  add("quiesceLearnV8", Run<&Quiescence::LearnV8>);
+  add("quiesceEnd", End);
+  add("registerIsolate", RegisterIsolate);
+  exports["quiesceProgress"] = Napi::Function::New(env, GetProgress, "quiesceProgress");
+}
+
+}  // namespace forksnap

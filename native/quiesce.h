@@ -1,0 +1,109 @@
+// Brings the process's other threads to rest: parks them, scans the mappings, wakes the loop when something arrived,
+// and lets everybody go again on every path.
+#ifndef FORKSNAP_QUIESCE_H_
+#define FORKSNAP_QUIESCE_H_
+
+#include <napi.h>
+#include <uv.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gate.h"
+#include "smaps.h"
+
+namespace forksnap {
+
+// The process's only one, used by the main thread alone. Its order of use: Begin, ScanMappings, ParkPool,
+// ParkV8Workers, ParkIsolates, then a fork under Hold(), then End.
+class Quiescence {
+ public:
+  static Quiescence& Get();
+
+  // A new attempt; `on_event` is called from the loop whenever something may have arrived. Every thread that gets
+  // parked leaves by itself after `deadline_ms`.
+  void Begin(Napi::Env env, Napi::Function on_event, int deadline_ms);
+  void ScanMappings();
+  void ParkPool();
+  void ParkV8Workers();
+  void ParkIsolates();
+  void End();
+  bool active() const { return active_; }
+
+  // For fork(): waits for the threads without the loop, at most until `until`; true once all have arrived. The scan
+  // runs on the calling thread.
+  void BeginBlocking(int deadline_ms);
+  bool WaitBlocking(GateRound::Clock::time_point until);
+
+  struct Progress {
+    bool scanned;
+    int pool_parked;
+    int pool_needed;
+    // Whether pool_needed and v8_needed are known, or only the most that there may be.
+    bool pool_known;
+    int v8_parked;
+    int v8_needed;
+    bool v8_known;
+    int isolates_parked;
+    int isolates;
+  };
+  Progress progress() const;
+
+  // Takes the number of threads that have arrived for the number that there are.
+  void LearnPool();
+  void LearnV8();
+
+  // The synchronous part. While a Hold exists no parked thread can leave, not even by its deadline.
+  class Hold {
+   public:
+    explicit Hold(Quiescence& quiescence);
+    bool complete() const { return complete_; }
+    const std::vector<pid_t>& tids() const { return tids_; }
+
+   private:
+    std::vector<std::unique_lock<std::mutex>> locks_;
+    std::vector<pid_t> tids_;
+    bool complete_ = false;
+  };
+
+  // What must be marked MADV_DONTFORK again after the fork.
+  std::vector<Range> RangesToRestore() const;
+
+ private:
+  Quiescence() = default;
+  std::shared_ptr<GateRound> NewRound(GateRound::Clock::time_point deadline);
+  void StartRounds(int deadline_ms);
+  void CloseLoopHandle();
+  void JoinScan();
+  static void ReleaseAtExit(void* self);
+
+  // Lives as long as its uv handle; arrivals on other threads reach the loop through it.
+  struct Waker;
+  std::shared_ptr<Waker> waker_;
+  bool active_ = false;
+  bool exit_hooked_ = false;
+  std::shared_ptr<GateRound> pool_round_;
+  std::shared_ptr<GateRound> v8_round_;
+  std::shared_ptr<GateRound> isolates_round_;
+  bool pool_posted_ = false;
+  bool v8_posted_ = false;
+  int v8_reported_ = 0;
+  int v8_learned_ = -1;
+  int pool_learned_ = -1;
+
+  std::thread scan_thread_;
+  std::atomic<bool> scan_cancel_{false};
+  std::atomic<bool> scan_done_{false};
+  SmapsScan scan_;
+  uint64_t gc_at_scan_ = 0;
+};
+
+void InitQuiesce(Napi::Env env, Napi::Object exports);
+
+}  // namespace forksnap
+
+#endif  // FORKSNAP_QUIESCE_H_

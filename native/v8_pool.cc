@@ -1,0 +1,170 @@
+#include "v8_pool.h"
+
+#include <node.h>
+#include <v8-platform.h>
+#include <v8.h>
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+namespace forksnap {
+
+namespace {
+
+v8::Platform* CurrentPlatform() {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  if (isolate == nullptr) return nullptr;
+  v8::HandleScope scope(isolate);
+  node::Environment* environment = node::GetCurrentEnvironment(isolate->GetCurrentContext());
+  return environment == nullptr ? nullptr : node::GetMultiIsolatePlatform(environment);
+}
+
+// Runs on a worker thread of V8's, or is destroyed unrun when the platform ends first.
+class ParkingTask : public v8::Task {
+ public:
+  explicit ParkingTask(std::shared_ptr<GateRound> round) : round_(std::move(round)) {}
+  void Run() override { round_->Park(); }
+
+ private:
+  const std::shared_ptr<GateRound> round_;
+};
+
+// The isolates of Workers that have loaded forksnap. Interrupts carry a number instead of a pointer: one that is served
+// after its entry has gone must find nothing.
+struct IsolateRegistry {
+  struct Entry {
+    v8::Isolate* isolate = nullptr;
+    std::shared_ptr<GateRound> round;
+    // An interrupt that was never served is still on its way; a second one would only pile up.
+    bool requested = false;
+  };
+  std::mutex mutex;
+  std::map<uintptr_t, Entry> entries;
+  uintptr_t next = 1;
+};
+
+// Never destroyed: Workers may end after the statics of this library have.
+IsolateRegistry& Registry() {
+  static IsolateRegistry* registry = new IsolateRegistry;
+  return *registry;
+}
+
+void ParkIsolate(v8::Isolate*, void* number) {
+  std::shared_ptr<GateRound> round;
+  {
+    IsolateRegistry& registry = Registry();
+    std::lock_guard<std::mutex> lock(registry.mutex);
+    auto found = registry.entries.find(reinterpret_cast<uintptr_t>(number));
+    if (found == registry.entries.end()) return;
+    found->second.requested = false;
+    round = std::move(found->second.round);
+    found->second.round = nullptr;
+  }
+  if (round != nullptr) round->Park();
+}
+
+// An isolate that is going away must leave before it is disposed of.
+void ForgetIsolate(void* number) {
+  IsolateRegistry& registry = Registry();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  registry.entries.erase(reinterpret_cast<uintptr_t>(number));
+}
+
+uint64_t gc_count = 0;
+
+void CountGc(v8::Isolate*, v8::GCType, v8::GCCallbackFlags, void*) { ++gc_count; }
+
+FatalHandler fatal_handler = nullptr;
+
+void OnOutOfMemory(const char* location, const v8::OOMDetails& details) {
+  fatal_handler(true, location == nullptr ? "" : location, details.detail == nullptr ? "" : details.detail);
+}
+
+void OnFatalError(const char* location, const char* message) {
+  fatal_handler(false, location == nullptr ? "" : location, message == nullptr ? "" : message);
+}
+
+}  // namespace
+
+int ReportedV8Workers() {
+  v8::Platform* platform = CurrentPlatform();
+  return platform == nullptr ? 0 : platform->NumberOfWorkerThreads();
+}
+
+void PostParkingTasks(const std::shared_ptr<GateRound>& round, int count) {
+  v8::Platform* platform = CurrentPlatform();
+  if (platform == nullptr) return;
+  for (int i = 0; i < count; ++i) {
+    auto task = std::make_unique<ParkingTask>(round);
+    // The most urgent priority: where the platform knows priorities, the rest of the queue must not come first.
+#if V8_MAJOR_VERSION >= 13
+    platform->PostTaskOnWorkerThread(v8::TaskPriority::kUserBlocking, std::move(task));
+#else
+    platform->CallBlockingTaskOnWorkerThread(std::move(task));
+#endif
+  }
+}
+
+void RegisterCurrentIsolate() {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  uintptr_t number = 0;
+  {
+    IsolateRegistry& registry = Registry();
+    std::lock_guard<std::mutex> lock(registry.mutex);
+    for (const auto& entry : registry.entries) {
+      if (entry.second.isolate == isolate) return;
+    }
+    number = registry.next++;
+    registry.entries[number].isolate = isolate;
+  }
+  node::AddEnvironmentCleanupHook(isolate, ForgetIsolate, reinterpret_cast<void*>(number));
+}
+
+int RegisteredIsolates() {
+  IsolateRegistry& registry = Registry();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  return static_cast<int>(registry.entries.size());
+}
+
+void InterruptIsolates(const std::shared_ptr<GateRound>& round) {
+  IsolateRegistry& registry = Registry();
+  std::lock_guard<std::mutex> lock(registry.mutex);
+  for (auto& [number, entry] : registry.entries) {
+    entry.round = round;
+    if (entry.requested) continue;
+    entry.requested = true;
+    entry.isolate->RequestInterrupt(ParkIsolate, reinterpret_cast<void*>(number));
+  }
+}
+
+bool IsRunningMicrotasks() { return v8::MicrotasksScope::IsRunningMicrotasks(v8::Isolate::GetCurrent()); }
+
+uint64_t GcCount() {
+  static const bool counting = [] {
+    v8::Isolate::GetCurrent()->AddGCEpilogueCallback(CountGc, nullptr);
+    return true;
+  }();
+  (void)counting;
+  return gc_count;
+}
+
+void AtProcessExit(void (*hook)(void*), void* argument) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  v8::HandleScope scope(isolate);
+  node::Environment* environment = node::GetCurrentEnvironment(isolate->GetCurrentContext());
+  if (environment != nullptr) node::AtExit(environment, hook, argument);
+}
+
+void PrepareIsolateInChild(bool suppress_microtasks, FatalHandler on_fatal) {
+  v8::Isolate* isolate = v8::Isolate::GetCurrent();
+  fatal_handler = on_fatal;
+  isolate->SetFatalErrorHandler(OnFatalError);
+  isolate->SetOOMErrorHandler(OnOutOfMemory);
+  if (!suppress_microtasks) return;
+  // Never deleted: the scope ends with the process.
+  static auto* suppress = new v8::Isolate::SuppressMicrotaskExecutionScope(isolate);
+  (void)suppress;
+}
+
+}  // namespace forksnap
