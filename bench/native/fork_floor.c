@@ -208,7 +208,8 @@ static size_t count_lines(const char* path) {
 int main(int argc, char** argv) {
   const long forks = argc > 2 ? strtol(argv[2], NULL, 10) : kForksDefault;
   if (argc < 2 || argc > 3 || forks < 1 || forks > kForksMax) {
-    fprintf(stderr, "usage: fork_floor SNAPSHOT-FILE [FORKS]   (1 to %d forks, default %d)\n", kForksMax, kForksDefault);
+    fprintf(stderr, "usage: fork_floor SNAPSHOT-FILE [FORKS]   (1 to %d forks, default %d)\n", kForksMax,
+            kForksDefault);
     return 2;
   }
   struct Replay replay = {0};
@@ -224,9 +225,9 @@ int main(int argc, char** argv) {
   putchar('{');
   print_list("fork_ms", fork_ms, (int)forks);
   print_list("refork_ms", refork_ms, (int)forks);
-  printf("\"vmas\":%zu,\"resident_bytes\":%zu,\"huge_bytes\":%zu,\"page_table_bytes\":%zu,", count_lines("/proc/self/maps"),
-         kilobytes("/proc/self/smaps_rollup", "Anonymous:"), kilobytes("/proc/self/smaps_rollup", "AnonHugePages:"),
-         kilobytes("/proc/self/status", "VmPTE:"));
+  printf("\"vmas\":%zu,\"resident_bytes\":%zu,\"huge_bytes\":%zu,\"page_table_bytes\":%zu,",
+         count_lines("/proc/self/maps"), kilobytes("/proc/self/smaps_rollup", "Anonymous:"),
+         kilobytes("/proc/self/smaps_rollup", "AnonHugePages:"), kilobytes("/proc/self/status", "VmPTE:"));
   printf("\"skipped_bytes\":%zu,\"skipped_vmas\":%zu}\n", replay.skipped_bytes, replay.skipped_vmas);
   return 0;
 }
