@@ -1,0 +1,46 @@
+import type { EventEmitter } from 'node:events'
+import type { ForkInfo, Progress } from './fork-job'
+import type { Saved, SaveReason } from './saved'
+import type { SliceMeta } from './slice/types'
+
+/** What each event of a Snapshotter carries. None is named `error`, so a missing listener never ends the program. */
+export interface SnapshotterEvents<M extends SliceMeta = SliceMeta> {
+  /** The child lives; times are in milliseconds. */
+  forked: [event: ForkInfo & { readonly sliceId: bigint; readonly reason: SaveReason }]
+  /** About every `progressMs` while the child lives, with totals so far. */
+  progress: [event: Progress & { readonly sliceId: bigint }]
+  /** The slice is published. */
+  saved: [saved: Saved<M>]
+  /** A save failed. The caller of `save()` gets the same error. */
+  failed: [error: unknown, event: { readonly reason: SaveReason }]
+  /** A snapshot was ended on purpose: by its callers, by `reset()` or by `close()`. */
+  aborted: [error: unknown, event: { readonly reason: SaveReason }]
+  /** A tick of the interval found a snapshot running and was left out. */
+  skipped: [event: { readonly reason: 'interval' }]
+  /** A failed save will be tried again: the number of failures in a row and the wait in milliseconds. */
+  retry: [event: { readonly failures: number; readonly delayMs: number; readonly error: unknown }]
+  /** The other threads were too busy to fork; the same save tries again after so many milliseconds. */
+  busy: [event: { readonly attempt: number; readonly delayMs: number; readonly error: unknown }]
+  /** Retention removed these slices, durably. */
+  pruned: [event: { readonly sliceIds: readonly bigint[] }]
+  /** Something failed that does not concern the published slice. */
+  cleanupFailed: [error: unknown, event: { readonly step: CleanupStep }]
+}
+
+/** `cancel`: what a failed save left; `retention`: removing old slices; `log`: pruning the log behind them. */
+export type CleanupStep = 'cancel' | 'retention' | 'log'
+
+/**
+ * Calls the listeners of an event one by one. One that throws is reported as a process warning and keeps neither the
+ * others from being called nor the save from going on: a slip in a log line must not cost a slice.
+ */
+export function tell(emitter: EventEmitter, event: string, args: readonly unknown[]): void {
+  for (const listener of emitter.rawListeners(event)) {
+    try {
+      Reflect.apply(listener, emitter, args)
+    } catch (error) {
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      process.emitWarning(`a listener of '${event}' threw: ${reason}`, 'ForksnapListenerWarning')
+    }
+  }
+}

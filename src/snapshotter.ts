@@ -1,0 +1,342 @@
+import { EventEmitter } from 'node:events'
+import { checkBoolean, checkOptions, checkSignal, checkWhole, invalidArgument } from './checks'
+import { ForksnapError, isForksnapError } from './errors'
+import { tell, type SnapshotterEvents } from './events'
+import { assertWritable, healthOf, type Health } from './health'
+import { resolveOptions, type ResolvedOptions, type SnapshotterOptions } from './options'
+import { assertSupported } from './platform'
+import { removeOld } from './remove-old'
+import type { Saved, SaveReason } from './saved'
+import { Schedule } from './schedule'
+import { abortedBy, abortReason, SharedWork, throwIfAborted } from './shared-work'
+import type { SliceMeta } from './slice/types'
+import { StatsKeeper, type SnapshotterStats } from './stats'
+import { takeSlice, type TakeHooks } from './take-slice'
+import { WarmUp } from './warm-up'
+
+export interface SaveOptions {
+  /** Ends this caller's wait with `ERR_ABORTED`; the child is killed once nobody waits for it any more. */
+  readonly signal?: AbortSignal
+  /**
+   * What to do while a snapshot is running. `true` (default): share its result, whose state may be older than this
+   * call. `'next'`: the state as of this call or later, so wait if the child has been forked, and take a fresh one,
+   * which all such callers share (Redis's `BGSAVE SCHEDULE`). `false`: reject with `ERR_SNAPSHOT_IN_PROGRESS`.
+   */
+  readonly join?: boolean | 'next'
+}
+
+export interface CloseOptions {
+  /** Take a last snapshot of the state as it is now. Default false. */
+  readonly save?: boolean
+  /** Kills whatever snapshot is running or would still begin, and closes at once. */
+  readonly signal?: AbortSignal
+}
+
+/** A snapshot that is running or waits for its turn. */
+interface Flight<M extends SliceMeta> {
+  readonly reason: SaveReason
+  readonly work: SharedWork<Saved<M>>
+  /** Whether its state is fixed by now. */
+  forked: boolean
+}
+
+/**
+ * Takes snapshots of the process's state: by an interval, by save points and on request, one at a time. Each is a
+ * fork whose child writes the state through copy-on-write while the parent goes on; the parent publishes the slice
+ * after the child's clean end.
+ *
+ * A running snapshot keeps the process alive until it has ended; waiting for the next one does not.
+ */
+export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<SnapshotterEvents<M>> {
+  readonly #options: ResolvedOptions<M>
+  readonly #stats = new StatsKeeper()
+  readonly #warmUp: WarmUp
+  readonly #schedule: Schedule
+  readonly #closeNow = new AbortController()
+  #running: Flight<M> | undefined
+  /** Begins when the running one has ended. */
+  #next: Flight<M> | undefined
+  #starting: Promise<void> | undefined
+  #started = false
+  #resetting: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  /** Throws `ERR_INVALID_ARGUMENT` for an option of the wrong type or out of its range. */
+  constructor(options: SnapshotterOptions<M>) {
+    super()
+    this.#options = resolveOptions(options)
+    this.#warmUp = new WarmUp(this.#options.warmUp)
+    this.#schedule = new Schedule(this.#options, {
+      isRunning: () => this.#running !== undefined,
+      changes: () => this.#stats.changes,
+      save: (reason) => this.#begin(reason).work.pin(),
+      skipped: () => {
+        this.#stats.skipped()
+        this.#tell('skipped', { reason: 'interval' })
+      },
+      retrying: (event) => this.#tell('retry', event),
+    })
+  }
+
+  /**
+   * Starts the store and the schedule. Idempotent, and may be called again after it failed. Rejects with
+   * `ERR_UNSUPPORTED_PLATFORM` where there is no fork, `ERR_LOCKED` if another process owns the store, or the store's
+   * error; `ERR_INVALID_STATE` after `close()`.
+   */
+  async start(): Promise<void> {
+    this.#assertNotClosed()
+    this.#starting ??= this.#start()
+    try {
+      await this.#starting
+    } catch (error) {
+      this.#starting = undefined
+      throw error
+    }
+  }
+
+  async #start(): Promise<void> {
+    assertSupported()
+    await this.#options.store.start()
+    this.#started = true
+    if (this.#closing === undefined) this.#schedule.start()
+  }
+
+  /**
+   * Takes a snapshot, or joins the running one (see `SaveOptions.join`), and resolves once it is published. Rejects
+   * with the reason why none was; nothing is left behind then, and the next call works. `ERR_NOT_QUIESCENT` comes only
+   * after `limits.busyMs` of attempts. An abort that comes after the child's end may find the slice published: the
+   * last caller to abort then gets the result.
+   */
+  async save(options: SaveOptions = {}): Promise<Saved<M>> {
+    checkOptions('options', options, ['signal', 'join'])
+    const { signal, join = true } = options
+    checkSignal('signal', signal)
+    if (typeof join !== 'boolean' && join !== 'next') throw invalidArgument('join', "true, false or 'next'", join)
+    this.#assertOpen()
+    throwIfAborted(signal)
+    if (join === false && this.#running !== undefined) {
+      throw new ForksnapError(
+        'ERR_SNAPSHOT_IN_PROGRESS',
+        "A snapshot is running already; join it ({ join: true }), wait for a fresh one ({ join: 'next' }) or try later",
+      )
+    }
+    return this.#flightFor('manual', join === 'next').work.join(signal)
+  }
+
+  /**
+   * Counts changes of the state, for the save points and for `stats.changesSinceLastSave`. It costs a comparison, and
+   * never begins a save within the call.
+   */
+  changed(changes = 1): void {
+    checkWhole('changes', changes, 0, Number.MAX_SAFE_INTEGER)
+    this.#schedule.changed(this.#stats.changed(changes))
+  }
+
+  /** The figures as they are now, in an object of their own. */
+  get stats(): SnapshotterStats {
+    return this.#stats.read()
+  }
+
+  get health(): Health {
+    return healthOf(this.#stats.read(), this.#options.stopWritesOnSaveError)
+  }
+
+  /** For the engine, before it takes a write: throws `ERR_UNHEALTHY` while saving fails (`stopWritesOnSaveError`). */
+  assertWritable(): void {
+    if (this.#stats.failing) assertWritable(this.health)
+  }
+
+  /**
+   * For an engine that forgets its state: ends a running snapshot (its callers get `ERR_ABORTED`; it does not count as
+   * failed) and begins a new epoch in the store, so that no slice from before is ever the newest again. Saves that are
+   * asked for meanwhile wait for it. Resolves with the new epoch; the store's error if it could not begin one, and
+   * then the old epoch goes on.
+   */
+  async reset(): Promise<bigint> {
+    this.#assertOpen()
+    const running = this.#running
+    running?.work.abort(new ForksnapError('ERR_ABORTED', 'The snapshot was ended because the state is being reset'))
+    const epoch = this.#beginEpoch(this.#resetting, running?.work.settled)
+    this.#resetting = epoch.catch(() => undefined)
+    return epoch
+  }
+
+  async #beginEpoch(...after: (Promise<unknown> | undefined)[]): Promise<bigint> {
+    await Promise.all(after)
+    return this.#options.store.beginEpoch()
+  }
+
+  /**
+   * Ends the schedule, lets running and promised snapshots finish (within their limits), takes a last one if `save`
+   * asks for it, and closes the store. Idempotent: later calls share the first one's outcome, though their `signal`
+   * counts. Rejects, with everything closed, if the last snapshot failed or was aborted.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkOptions('options', options, ['save', 'signal'])
+    const { save = false, signal } = options
+    checkBoolean('save', save)
+    checkSignal('signal', signal)
+    const abort = () => signal !== undefined && this.#closeAtOnce(abortedBy(signal))
+    if (signal?.aborted === true) abort()
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      await (this.#closing ??= this.#close(save))
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(save: boolean): Promise<void> {
+    this.#schedule.stop()
+    await this.#starting?.catch(() => undefined)
+    try {
+      if (save) await this.#lastSave()
+    } finally {
+      while (this.#running !== undefined) await this.#running.work.settled
+      await this.#resetting
+      await this.#options.store.close()
+    }
+  }
+
+  async #lastSave(): Promise<void> {
+    if (!this.#started)
+      throw new ForksnapError('ERR_INVALID_STATE', 'No last snapshot was taken: start() did not succeed')
+    throwIfAborted(this.#closeNow.signal)
+    await this.#flightFor('close', true).work.join()
+  }
+
+  #closeAtOnce(reason: ForksnapError): void {
+    this.#closeNow.abort(reason)
+    this.#running?.work.abort(reason)
+    this.#next?.work.abort(reason)
+  }
+
+  /** The snapshot that serves a request: the running one, or the next if it is being ended or too old (`fresh`). */
+  #flightFor(reason: SaveReason, fresh: boolean): Flight<M> {
+    const running = this.#running
+    if (running === undefined) return this.#begin(reason)
+    if (!running.work.aborting && !(fresh && running.forked)) return running
+    if (this.#next?.work.aborting !== false) this.#next = this.#flight(reason)
+    return this.#next
+  }
+
+  #flight(reason: SaveReason): Flight<M> {
+    const work = new SharedWork((signal) => this.#run(flight, signal))
+    const flight: Flight<M> = { reason, work, forked: false }
+    return flight
+  }
+
+  #begin(reason: SaveReason): Flight<M> {
+    return this.#launch(this.#flight(reason))
+  }
+
+  #launch(flight: Flight<M>): Flight<M> {
+    this.#running = flight
+    this.#stats.begun(flight.reason === 'retry')
+    this.#schedule.began()
+    flight.work.start()
+    return flight
+  }
+
+  async #run(flight: Flight<M>, signal: AbortSignal): Promise<Saved<M>> {
+    let saved: Saved<M>
+    try {
+      await this.#resetting
+      saved = await takeSlice(this.#options, this.#warmUp, flight.reason, signal, this.#hooks(flight))
+      await this.#removeOld()
+    } catch (error) {
+      throw this.#notSaved(flight, signal, error)
+    }
+    this.#stats.saved(saved)
+    this.#ended()
+    this.#schedule.saved()
+    this.#launchNext()
+    this.#tell('saved', saved)
+    return saved
+  }
+
+  /** Tells a snapshot that was ended on purpose from one that failed; returns the error for its callers. */
+  #notSaved({ reason }: Flight<M>, signal: AbortSignal, error: unknown): unknown {
+    const aborted = signal.aborted && isForksnapError(error, 'ERR_ABORTED')
+    if (aborted) this.#stats.aborted()
+    else this.#stats.failed(error)
+    this.#ended()
+    if (aborted) this.#schedule.aborted()
+    else this.#schedule.failed(error)
+    this.#launchNext()
+    const told = aborted ? abortReason(signal) : error
+    this.#tell(aborted ? 'aborted' : 'failed', told, { reason })
+    return told
+  }
+
+  #ended(): void {
+    this.#running = undefined
+    this.#stats.ended()
+  }
+
+  /** Begins what waited for its turn. It goes before the listeners, so that their calls find an orderly state. */
+  #launchNext(): void {
+    const next = this.#next
+    this.#next = undefined
+    if (next === undefined) return
+    if (next.work.aborting) next.work.start()
+    else this.#launch(next)
+  }
+
+  async #removeOld(): Promise<void> {
+    const { store, log } = this.#options
+    await removeOld(store, log, {
+      pruned: (sliceIds) => this.#tell('pruned', { sliceIds }),
+      failed: (step, error) => {
+        this.#stats.cleanupFailed(error)
+        this.#tell('cleanupFailed', error, { step })
+      },
+    })
+  }
+
+  #hooks(flight: Flight<M>): TakeHooks {
+    const { reason } = flight
+    return {
+      warmedUp: ({ rows, ms }) => this.#stats.warmedUp(rows, ms),
+      forking: () => {
+        this.#stats.forking()
+        flight.forked = true
+      },
+      forked: (info, sliceId) => {
+        this.#stats.forked(info)
+        this.#tell('forked', { ...info, sliceId, reason })
+      },
+      progress: (progress, sliceId) => {
+        this.#stats.progress(progress)
+        this.#tell('progress', { ...progress, sliceId })
+      },
+      busy: (event) => {
+        flight.forked = false
+        this.#stats.busy()
+        this.#tell('busy', event)
+      },
+      cancelFailed: (error) => {
+        this.#stats.cleanupFailed(error)
+        this.#tell('cleanupFailed', error, { step: 'cancel' })
+      },
+    }
+  }
+
+  #tell<K extends keyof SnapshotterEvents<M>>(event: K, ...args: SnapshotterEvents<M>[K]): void {
+    tell(this as unknown as EventEmitter, event, args)
+  }
+
+  #assertNotClosed(): void {
+    if (this.#closing !== undefined)
+      throw new ForksnapError('ERR_INVALID_STATE', 'The Snapshotter is closed; make a new one')
+  }
+
+  #assertOpen(): void {
+    this.#assertNotClosed()
+    if (!this.#started) throw new ForksnapError('ERR_INVALID_STATE', 'Call start() and wait for it first')
+  }
+}

@@ -1,0 +1,205 @@
+import type { ForkInfo, Progress } from './fork-job'
+import type { Saved } from './saved'
+import { errnoOf } from './errors'
+
+/**
+ * What a Snapshotter tells about itself, as a plain object that can go into a log or a metrics page as it is. In
+ * brackets the field of Redis's `INFO persistence` or `INFO stats` that has the same meaning.
+ */
+export interface SnapshotterStats {
+  /** How the last save ended; 'none' before the first. One that was ended on purpose does not count. [rdb_last_bgsave_status] */
+  lastStatus: 'none' | 'ok' | 'failed'
+  /** Why the last save failed; null after one that succeeded. */
+  lastError: { code: string; message: string } | null
+  /** Since when every save has failed, in milliseconds since the epoch; null while saving works. */
+  failingSince: number | null
+  /** When the last slice was published, in milliseconds since the epoch; null before the first. [rdb_last_save_time] */
+  lastSaveTime: number | null
+  /** Id of the last slice that was published; null before the first. */
+  lastSliceId: bigint | null
+  /** Changes that `changed()` counted and no published slice holds yet. [rdb_changes_since_last_save] */
+  changesSinceLastSave: number
+  /** Whether a snapshot is running now. [rdb_bgsave_in_progress] */
+  inProgress: boolean
+  /** Rows that the running child has written; 0 when none runs. */
+  currentRows: number
+  /** Bytes that the running child has written; 0 when none runs. */
+  currentBytes: number
+  /** Copy-on-write bytes of the running child as it last measured them; 0 when none runs. [current_cow_size] */
+  currentCowBytes: number
+  /** Seconds since the running snapshot began; 0 when none runs. [rdb_current_bgsave_time_sec] */
+  currentSeconds: number
+  /** The system call fork() alone, in microseconds, of the latest fork; 0 before the first. [latest_fork_usec] */
+  latestForkUsec: number
+  /** The whole synchronous part in the parent at the latest fork, in milliseconds. */
+  lastPauseMs: number
+  /** From the start of the work to the latest fork, in milliseconds; the parent was serving all the time. */
+  lastQuiesceMs: number
+  /** Longest time the event loop did not turn during the last save, in milliseconds. */
+  longestGapMs: number
+  /** Copy-on-write bytes of the last save's child. [rdb_last_cow_size] */
+  lastCowBytes: number
+  /** From the beginning of the last save to its publication, in milliseconds. [rdb_last_bgsave_time_sec] */
+  lastSaveMs: number
+  /** Rows that the warm-up before the first fork has gone through. */
+  warmUpRows: number
+  /** Time that the warm-up has taken, in milliseconds. */
+  warmUpMs: number
+  /** Saves that published a slice. [rdb_saves] */
+  saves: number
+  /** Saves that failed. */
+  failures: number
+  /** Snapshots that were ended on purpose. */
+  aborted: number
+  /** Ticks of the interval that found a snapshot running and were left out. */
+  skipped: number
+  /** Saves that were begun again because the one before had failed. */
+  retries: number
+  /** Attempts to fork that found the other threads too busy. */
+  busy: number
+  /** Times that something failed which does not concern the slice: removing old ones, pruning the log, cleaning up. */
+  cleanupFailures: number
+  /** The last of those failures; null if there was none. */
+  lastCleanupError: { code: string; message: string } | null
+}
+
+/** The error's code (the system's name of it, or the class for errors that have none) and its message. */
+export function describeError(error: unknown): { code: string; message: string } {
+  if (!(error instanceof Error)) return { code: 'Error', message: String(error) }
+  return { code: errnoOf(error) ?? error.name, message: error.message }
+}
+
+const INITIAL: SnapshotterStats = {
+  lastStatus: 'none',
+  lastError: null,
+  failingSince: null,
+  lastSaveTime: null,
+  lastSliceId: null,
+  changesSinceLastSave: 0,
+  inProgress: false,
+  currentRows: 0,
+  currentBytes: 0,
+  currentCowBytes: 0,
+  currentSeconds: 0,
+  latestForkUsec: 0,
+  lastPauseMs: 0,
+  lastQuiesceMs: 0,
+  longestGapMs: 0,
+  lastCowBytes: 0,
+  lastSaveMs: 0,
+  warmUpRows: 0,
+  warmUpMs: 0,
+  saves: 0,
+  failures: 0,
+  aborted: 0,
+  skipped: 0,
+  retries: 0,
+  busy: 0,
+  cleanupFailures: 0,
+  lastCleanupError: null,
+}
+
+/** Keeps the figures; each method is one thing that happened. */
+export class StatsKeeper {
+  readonly #stats: SnapshotterStats = { ...INITIAL }
+  #begunAt = 0
+  #changesAtFork = 0
+
+  /** A copy of the figures as they are now. */
+  read(): SnapshotterStats {
+    const currentSeconds = this.#stats.inProgress ? (performance.now() - this.#begunAt) / 1000 : 0
+    return { ...this.#stats, currentSeconds }
+  }
+
+  /** Changes that no published slice holds yet. */
+  get changes(): number {
+    return this.#stats.changesSinceLastSave
+  }
+
+  /** Whether the last save failed. */
+  get failing(): boolean {
+    return this.#stats.lastStatus === 'failed'
+  }
+
+  /** Counts changes; returns all that no published slice holds yet. */
+  changed(changes: number): number {
+    return (this.#stats.changesSinceLastSave += changes)
+  }
+
+  begun(retry: boolean): void {
+    this.#begunAt = performance.now()
+    this.#stats.inProgress = true
+    if (retry) this.#stats.retries++
+  }
+
+  /**
+   * The instant of the fork: the slice will hold all changes up to now. They are taken off the count only once it is
+   * published, since a failed save has made nothing safe (Redis's `dirty_before_bgsave`).
+   */
+  forking(): void {
+    this.#changesAtFork = this.#stats.changesSinceLastSave
+  }
+
+  forked(info: ForkInfo): void {
+    this.#stats.latestForkUsec = info.forkMs * 1000
+    this.#stats.lastPauseMs = info.pauseMs
+    this.#stats.lastQuiesceMs = info.quiesceMs
+  }
+
+  progress({ rows, bytes, cowBytes }: Progress): void {
+    this.#stats.currentRows = rows
+    this.#stats.currentBytes = bytes
+    this.#stats.currentCowBytes = cowBytes
+  }
+
+  warmedUp(rows: number, ms: number): void {
+    this.#stats.warmUpRows += rows
+    this.#stats.warmUpMs += ms
+  }
+
+  saved(saved: Saved): void {
+    Object.assign(this.#stats, {
+      lastStatus: 'ok',
+      lastError: null,
+      failingSince: null,
+      lastSaveTime: Date.now(),
+      lastSliceId: saved.sliceId,
+      changesSinceLastSave: this.#stats.changesSinceLastSave - this.#changesAtFork,
+      longestGapMs: saved.longestGapMs,
+      lastCowBytes: saved.cowBytes,
+      lastSaveMs: saved.totalMs,
+      saves: this.#stats.saves + 1,
+    } satisfies Partial<SnapshotterStats>)
+  }
+
+  failed(error: unknown): void {
+    this.#stats.lastStatus = 'failed'
+    this.#stats.lastError = describeError(error)
+    this.#stats.failingSince ??= Date.now()
+    this.#stats.failures++
+  }
+
+  aborted(): void {
+    this.#stats.aborted++
+  }
+
+  skipped(): void {
+    this.#stats.skipped++
+  }
+
+  busy(): void {
+    this.#stats.busy++
+  }
+
+  cleanupFailed(error: unknown): void {
+    this.#stats.cleanupFailures++
+    this.#stats.lastCleanupError = describeError(error)
+  }
+
+  /** The running snapshot is over, however it ended. */
+  ended(): void {
+    this.#changesAtFork = 0
+    this.#stats.inProgress = false
+    this.progress({ rows: 0, bytes: 0, cowBytes: 0 })
+  }
+}

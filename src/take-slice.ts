@@ -1,0 +1,171 @@
+import { setTimeout } from 'node:timers/promises'
+import { backOffMs } from './back-off'
+import { isThenable, show } from './checks'
+import { ForksnapError, isForksnapError } from './errors'
+import { runFork } from './fork'
+import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
+import type { ResolvedOptions } from './options'
+import type { Saved, SaveReason } from './saved'
+import { abortReason, orAborted, throwIfAborted } from './shared-work'
+import type { SliceMeta, SliceTrailer } from './slice/types'
+import { createSliceWriter, fdTarget } from './slice/writer'
+import type { SliceSink } from './store/store'
+import type { WarmUp, WarmUpReport } from './warm-up'
+
+/** What one save tells while it goes on. */
+export interface TakeHooks {
+  warmedUp(report: WarmUpReport): void
+  /** Called in the tick of the fork, right before it. */
+  forking(): void
+  forked(info: ForkInfo, sliceId: bigint): void
+  progress(progress: Progress, sliceId: bigint): void
+  busy(event: { attempt: number; delayMs: number; error: unknown }): void
+  cancelFailed(error: unknown): void
+}
+
+/** Another thread that is busy now is mostly at rest a moment later, so these waits begin short. */
+const BUSY_BACK_OFF = { initialMs: 50, maxMs: 2_000, factor: 2 }
+
+/**
+ * One save from beginning to end: a sink, the warm-up, the fork, the child's work, the log, the publication. Whatever
+ * fails leaves nothing in the store and the parent as it was.
+ */
+export async function takeSlice<M extends SliceMeta>(
+  options: ResolvedOptions<M>,
+  warmUp: WarmUp,
+  reason: SaveReason,
+  signal: AbortSignal,
+  hooks: TakeHooks,
+): Promise<Saved<M>> {
+  const begun = performance.now()
+  throwIfAborted(signal)
+  const sink = await options.store.create()
+  try {
+    const warmed = await warmUp.run(options.write, writerOptions(sink, {}), signal)
+    hooks.warmedUp(warmed)
+    const { outcome, attempts } = await forkWhenQuiet(
+      forkJob(options, sink, signal, hooks),
+      options.limits.busyMs,
+      hooks,
+    )
+    const { prepared: meta, value: trailer } = outcome
+    // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
+    if (options.log !== undefined) await orAborted(options.log.sync(meta.position), signal)
+    throwIfAborted(signal)
+    const info = await sink.commit({ meta, trailer })
+    return {
+      ...figures(outcome, warmed),
+      sliceId: info.sliceId,
+      position: info.position,
+      epoch: info.epoch,
+      location: info.location,
+      reason,
+      meta,
+      values: trailer.values,
+      rows: trailer.rows,
+      bytes: trailer.bytes,
+      totalMs: performance.now() - begun,
+      attempts,
+    }
+  } catch (error) {
+    await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
+    throw error
+  }
+}
+
+function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>, warmed: WarmUpReport) {
+  const { pauseMs, forkMs, quiesceMs, loopDelayP99Ms, cowBytes, childMs } = outcome
+  const longestGapMs = Math.max(outcome.longestGapMs, warmed.longestPassMs)
+  return { pauseMs, forkMs, quiesceMs, longestGapMs, loopDelayP99Ms, cowBytes, childMs }
+}
+
+/** Tries to fork until the other threads can be brought to rest, or `busyMs` have passed. */
+async function forkWhenQuiet<P, V>(job: ForkJob<P, V> & { signal: AbortSignal }, busyMs: number, hooks: TakeHooks) {
+  const deadline = performance.now() + busyMs
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return { outcome: await runFork(job), attempts: attempt }
+    } catch (error) {
+      if (!isForksnapError(error, 'ERR_NOT_QUIESCENT')) throw error
+      const delayMs = backOffMs(attempt, BUSY_BACK_OFF)
+      if (performance.now() + delayMs > deadline) throw error
+      hooks.busy({ attempt, delayMs, error })
+      await pause(delayMs, job.signal)
+    }
+  }
+}
+
+/** Waits; ends early, with `ERR_ABORTED`, when the signal is given. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await setTimeout(ms, undefined, { signal })
+  } catch {
+    throw abortReason(signal)
+  }
+}
+
+function forkJob<M extends SliceMeta>(
+  options: ResolvedOptions<M>,
+  sink: SliceSink,
+  signal: AbortSignal,
+  hooks: TakeHooks,
+): ForkJob<M, SliceTrailer> & { signal: AbortSignal } {
+  const { quiesceMs, stallMs, totalMs } = options.limits
+  return {
+    prepare: () => {
+      const meta = checkedMeta(options.meta)
+      hooks.forking()
+      return meta
+    },
+    run: (child, meta) => {
+      const onProgress = (rows: number, bytes: number) => child.progress(rows, bytes)
+      const writer = createSliceWriter(fdTarget(sink.fd), { ...writerOptions(sink, meta), onProgress })
+      checkWritten(options.write(writer))
+      return writer.finish()
+    },
+    keepFds: [sink.fd],
+    child: options.child,
+    limits: { quiesceMs, stallMs, totalMs },
+    signal,
+    onForked: (info) => hooks.forked(info, sink.sliceId),
+    onProgress: (progress) => hooks.progress(progress, sink.sliceId),
+    progressMs: options.progressMs,
+  }
+}
+
+function writerOptions({ sliceId, writing }: SliceSink, meta: SliceMeta) {
+  const { codec, syncEveryBytes, constantColumn } = writing
+  return { sliceId, meta, codec, syncEveryBytes, ...(constantColumn === undefined ? {} : { constantColumn }) }
+}
+
+/** Calls `meta` and checks what readers and the log rely on; the writer checks the rest as it encodes it. */
+function checkedMeta<M extends SliceMeta>(meta: () => M): M {
+  let value: M
+  try {
+    value = meta()
+  } catch (cause) {
+    throw new ForksnapError('ERR_INVALID_VALUE', `meta() threw: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isThenable(value)) {
+    throw new ForksnapError(
+      'ERR_INVALID_VALUE',
+      `meta() must return a plain object at once; it returned ${show(value)}`,
+    )
+  }
+  const { position } = value
+  if (position === undefined || (typeof position === 'bigint' && position >= 0n)) return value
+  throw new ForksnapError('ERR_INVALID_VALUE', `meta().position must be a bigint from 0n; it is ${show(position)}`)
+}
+
+/** Runs in the child. The type of `write` says so already; this is for those whom no compiler told. */
+function checkWritten(result: unknown): void {
+  if (result === undefined) return
+  const what = isThenable(result) ? 'a promise' : show(result)
+  throw new ForksnapError(
+    'ERR_CHILD_FAILED',
+    `write() returned ${what}, but must return undefined and have written everything by then: ` +
+      "the child's event loop never runs, so nothing that is awaited there would ever settle",
+  )
+}
