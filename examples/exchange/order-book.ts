@@ -1,0 +1,136 @@
+import { insertNode, removeNode } from './level-tree'
+import type { TreeNode } from './level-tree'
+import type { Order, OrderSide } from './order'
+
+/** All orders of one side at one price, a linked list in the order of their arrival. */
+export class Level implements TreeNode<Level> {
+  /** Sum of what remains of its orders, in amount units. */
+  amount = 0
+  count = 0
+  oldest: Order | null = null
+  newest: Order | null = null
+  /** Neighbours by price, towards the best price and away from it. */
+  better: Level | null = null
+  worse: Level | null = null
+  height = 1
+  left: Level | null = null
+  right: Level | null = null
+
+  constructor(
+    readonly price: number,
+    /** Orders the levels of one side: the smaller, the better the price. */
+    readonly rank: number,
+  ) {}
+}
+
+/**
+ * The asks or the bids of a market in price-time priority. The best order is at hand at once; an order joins or leaves
+ * an existing level in O(log levels) or O(1), and only a new or an emptied level touches the tree. Time priority is the
+ * order of ids, since ids are counted and an order never changes its price.
+ */
+export class BookSide implements Iterable<Order> {
+  best: Level | null = null
+  /** Orders in all levels. */
+  count = 0
+  /** Sum of what remains of them, in amount units. */
+  amount = 0
+  private root: Level | null = null
+
+  constructor(readonly side: OrderSide) {}
+
+  /** Adds an order that rests. Its place in the level follows from its id; the newest is found at once. */
+  add(order: Order): void {
+    const level = this.levelFor(order.price)
+    let older = level.newest
+    while (older !== null && older.id > order.id) older = older.older
+    const newer = older === null ? level.oldest : older.newer
+    order.level = level
+    order.older = older
+    order.newer = newer
+    if (older === null) level.oldest = order
+    else older.newer = order
+    if (newer === null) level.newest = order
+    else newer.older = order
+    level.count++
+    this.count++
+    this.addAmount(level, order.remain)
+  }
+
+  /** Removes a resting order; an emptied level goes with it. */
+  remove(order: Order): void {
+    const level = order.level
+    if (level === null) throw new Error(`order ${order.id} is not in a book`)
+    if (order.older === null) level.oldest = order.newer
+    else order.older.newer = order.newer
+    if (order.newer === null) level.newest = order.older
+    else order.newer.older = order.older
+    order.level = null
+    order.older = null
+    order.newer = null
+    level.count--
+    this.count--
+    this.addAmount(level, -order.remain)
+    if (level.count === 0) this.removeLevel(level)
+  }
+
+  /** Takes a traded amount off a resting order. */
+  reduce(order: Order, amount: number): void {
+    if (order.level === null) throw new Error(`order ${order.id} is not in a book`)
+    order.remain -= amount
+    this.addAmount(order.level, -amount)
+  }
+
+  /** Levels from the best price on. */
+  *levels(): Generator<Level, void, undefined> {
+    for (let level = this.best; level !== null; level = level.worse) yield level
+  }
+
+  /** Orders by priority. */
+  *[Symbol.iterator](): Generator<Order, void, undefined> {
+    for (let level = this.best; level !== null; level = level.worse) {
+      for (let order = level.oldest; order !== null; order = order.newer) yield order
+    }
+  }
+
+  private addAmount(level: Level, amount: number): void {
+    level.amount += amount
+    this.amount += amount
+  }
+
+  private levelFor(price: number): Level {
+    const rank = this.side === 'ASK' ? price : -price
+    let better: Level | null = null
+    let worse: Level | null = null
+    let node = this.root
+    while (node !== null) {
+      if (node.rank === rank) return node
+      if (rank < node.rank) {
+        worse = node
+        node = node.left
+      } else {
+        better = node
+        node = node.right
+      }
+    }
+    return this.insertLevel(new Level(price, rank), better, worse)
+  }
+
+  private insertLevel(level: Level, better: Level | null, worse: Level | null): Level {
+    level.better = better
+    level.worse = worse
+    if (better === null) this.best = level
+    else better.worse = level
+    if (worse !== null) worse.better = level
+    this.root = insertNode(this.root, level)
+    return level
+  }
+
+  private removeLevel(level: Level): void {
+    if (level.better === null) this.best = level.worse
+    else level.better.worse = level.worse
+    if (level.worse !== null) level.worse.better = level.better
+    level.better = null
+    level.worse = null
+    this.root = removeNode(this.root, level)
+  }
+}

@@ -1,0 +1,121 @@
+import type { ReadValue } from '../../src/slice/types'
+import { parseDecimal } from './decimal'
+import { AVAILABLE, FROZEN, restingOrders } from './digest'
+import type { Engine } from './engine'
+import { checkSide } from './input'
+import { Order } from './order'
+import { parseTimestamp } from './timestamp'
+import { User, updateKey } from './user'
+
+type Row = readonly ReadValue[]
+
+/** See `restoreState`. */
+export function restoreHandlers(engine: Engine) {
+  return {
+    counter_slice: (row: Row) => restoreCounter(engine, row),
+    user_slice: (row: Row) => restoreUser(engine, row),
+    market_slice: (row: Row) => restoreMarket(engine, row),
+    business_slice: (row: Row) => restoreBusiness(engine, row),
+    balance_slice: (row: Row) => restoreBalance(engine, row),
+    order_slice: (row: Row) => restoreOrder(engine, row),
+  }
+}
+
+function restoreCounter(engine: Engine, row: Row): void {
+  const name = text(row[0])
+  if (name === 'order_id') engine.orderId = count(row[1])
+  else if (name === 'trade_id') engine.tradeId = count(row[1])
+  else throw new RangeError(`counter_slice: there is no counter ${name}`)
+}
+
+function restoreUser(engine: Engine, row: Row): void {
+  const user = new User(count(row[0]), text(row[1]), text(row[2]))
+  if (user.id < 1 || engine.users[user.id - 1] !== undefined) throw new RangeError(`user_slice: user ${user.id} twice`)
+  engine.users[user.id - 1] = user
+}
+
+function restoreMarket(engine: Engine, row: Row): void {
+  engine.market(row[0]).tradeCount = count(row[1])
+}
+
+function restoreBusiness(engine: Engine, row: Row): void {
+  const key = updateKey({ asset: engine.asset(row[1]).symbol, business: text(row[2]), businessId: text(row[3]) })
+  engine.user(row[0]).remember(key)
+}
+
+function restoreBalance(engine: Engine, row: Row): void {
+  const user = engine.user(row[1])
+  const { index, precision } = engine.asset(row[2])
+  const kind = row[3]
+  if (kind !== AVAILABLE && kind !== FROZEN) throw new RangeError(`balance_slice: there is no kind ${String(kind)}`)
+  const units = parseDecimal(row[4], precision, 'balance')
+  engine.balances.restore(user.id, index, kind === AVAILABLE ? 'available' : 'frozen', units)
+}
+
+function restoreOrder(engine: Engine, row: Row): void {
+  const market = engine.market(row[6])
+  const { amountPrecision, pricePrecision } = market.config
+  const { base, quote } = market.figures
+  const id = count(row[0])
+  const side = checkSide(row[2])
+  const price = parseDecimal(row[7], pricePrecision, 'price')
+  const amount = parseDecimal(row[8], amountPrecision, 'amount')
+  const createTime = parseTimestamp(text(row[3]))
+  const user = engine.user(row[5])
+  const order = new Order(id, market, user, side, 'LIMIT', price, amount, row[16] === true, utf8(row[17]), createTime)
+  order.updateTime = parseTimestamp(text(row[4]))
+  order.remain = parseDecimal(row[11], amountPrecision, 'remain')
+  order.finishedQuote = parseDecimal(row[14], quote.precision, 'finished_quote')
+  const frozen = parseDecimal(row[12], (side === 'ASK' ? base : quote).precision, 'frozen')
+  const finishedBase = parseDecimal(row[13], amountPrecision, 'finished_base')
+  const consistent = row[1] === 'LIMIT' && frozen === order.frozen && finishedBase === order.finishedBase
+  if (!consistent || price <= 0 || order.remain <= 0 || engine.openOrders.get(id) !== undefined) {
+    throw new RangeError(`order_slice: order ${id} contradicts itself or is there twice`)
+  }
+  engine.rest(order)
+}
+
+function text(value: ReadValue | undefined): string {
+  if (typeof value !== 'string') throw new RangeError('a slice has no text where the exchange wrote one')
+  return value
+}
+
+function count(value: ReadValue | undefined): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw new RangeError('a slice has no number from 0 on')
+  return value as number
+}
+
+function utf8(value: ReadValue | undefined): string {
+  if (!(value instanceof Uint8Array)) throw new RangeError('a slice has no bytes where the exchange wrote some')
+  return value.length === 0 ? '' : Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8')
+}
+
+/**
+ * Checks what must hold of every state: users are numbered without a gap, the books are not crossed, ids are below the
+ * counters, and exactly what the resting orders need is frozen. Throws a RangeError naming the first that does not.
+ */
+export function checkState(engine: Engine): void {
+  for (let id = 1; id <= engine.users.length; id++) {
+    if (engine.users[id - 1]?.id !== id) throw new RangeError(`user ${id} is missing`)
+  }
+  for (const { config, asks, bids } of engine.markets.values()) {
+    if (asks.best !== null && bids.best !== null && asks.best.price <= bids.best.price) {
+      throw new RangeError(`the book of ${config.name} is crossed`)
+    }
+  }
+  const assetCount = engine.assets.size
+  const needed = new Float64Array(engine.users.length * assetCount)
+  for (const order of restingOrders(engine)) {
+    if (order.id > engine.orderId) throw new RangeError(`order ${order.id} is newer than the counter of order ids`)
+    const { base, quote } = order.market.figures
+    const place = (order.user.id - 1) * assetCount + (order.side === 'ASK' ? base : quote).index
+    needed[place] = (needed[place] as number) + order.frozen
+  }
+  for (const user of engine.users) {
+    for (const { symbol, index } of engine.assets.values()) {
+      if (engine.balances.frozen(user.id, index) !== needed[(user.id - 1) * assetCount + index]) {
+        throw new RangeError(`user ${user.id}: what is frozen of ${symbol} is not what the open orders need`)
+      }
+    }
+  }
+}

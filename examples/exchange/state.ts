@@ -1,0 +1,140 @@
+import type { Column, ReadValue, RowValues, SliceWriter } from '../../src/slice/types'
+import { formatDecimal } from './decimal'
+import { AVAILABLE, FROZEN, StateDigest, balanceEntries, restingOrders, seenEntries } from './digest'
+import type { Engine } from './engine'
+import type { Order } from './order'
+import { restoreHandlers } from './restore'
+import { formatTimestamp } from './timestamp'
+import { parseUpdateKey } from './user'
+
+/**
+ * The tables of a slice. `order_slice` and `balance_slice` have the columns of the database's tables of these names (the
+ * store adds `slice_id`); the others hold what has no place there.
+ */
+export const TABLES = {
+  counter_slice: [
+    ['name', 'varchar(30)'],
+    ['value', 'int8', { as: 'number' }],
+  ],
+  user_slice: [
+    ['id', 'int4'],
+    ['l1_address', 'text'],
+    ['l2_pubkey', 'text'],
+  ],
+  market_slice: [
+    ['market', 'varchar(30)'],
+    ['trade_count', 'int8', { as: 'number' }],
+  ],
+  business_slice: [
+    ['user_id', 'int4'],
+    ['asset', 'varchar(30)'],
+    ['business', 'text'],
+    ['business_id', 'numeric(20,0)'],
+  ],
+  balance_slice: [
+    ['id', 'int8', { as: 'number' }],
+    ['user_id', 'int4'],
+    ['asset', 'varchar(30)'],
+    ['t', 'int2'],
+    ['balance', 'numeric(30,16)'],
+  ],
+  order_slice: [
+    ['id', 'int8', { as: 'number' }],
+    ['order_type', 'varchar(30)'],
+    ['order_side', 'varchar(30)'],
+    ['create_time', 'timestamp'],
+    ['update_time', 'timestamp'],
+    ['user_id', 'int4'],
+    ['market', 'varchar(30)'],
+    ['price', 'numeric'],
+    ['amount', 'numeric'],
+    ['taker_fee', 'numeric'],
+    ['maker_fee', 'numeric'],
+    ['remain', 'numeric'],
+    ['frozen', 'numeric'],
+    ['finished_base', 'numeric'],
+    ['finished_quote', 'numeric'],
+    ['finished_fee', 'numeric'],
+    ['post_only', 'bool'],
+    ['signature', 'bytea'],
+  ],
+} as const satisfies Record<string, readonly Column[]>
+
+export type TableName = keyof typeof TABLES
+
+/** Kinds of balance in column `t`. */
+export { AVAILABLE, FROZEN }
+
+const NO_BYTES = new Uint8Array(0)
+
+/**
+ * Writes the whole state and returns its digest, computed from the same pass. The tables come in the order in which
+ * restoring needs them: users before what belongs to them; orders by priority, so that each finds its place at once.
+ */
+export function writeState(engine: Engine, slice: SliceWriter): string {
+  const digest = new StateDigest()
+  const counters = slice.table('counter_slice', TABLES.counter_slice)
+  counters.row('order_id', engine.orderId)
+  counters.row('trade_id', engine.tradeId)
+  slice.table('user_slice', TABLES.user_slice).rows(engine.users, (user) => {
+    digest.user(user)
+    return [user.id, user.l1Address, user.l2Pubkey]
+  })
+  slice.table('market_slice', TABLES.market_slice).rows(engine.markets.values(), (market) => {
+    digest.market(market)
+    return [market.config.name, market.tradeCount]
+  })
+  slice.table('business_slice', TABLES.business_slice).rows(seenEntries(engine), ({ userId, key }) => {
+    digest.seenKey(userId, key)
+    const { asset, business, businessId } = parseUpdateKey(key)
+    return [userId, asset, business, businessId]
+  })
+  let id = 0
+  slice.table('balance_slice', TABLES.balance_slice).rows(balanceEntries(engine), ({ userId, asset, kind, units }) => {
+    digest.balance(userId, asset.index, kind, units)
+    return [++id, userId, asset.symbol, kind, formatDecimal(units, asset.precision)]
+  })
+  slice.table('order_slice', TABLES.order_slice).rows(restingOrders(engine), (order) => {
+    digest.order(order)
+    return orderRow(order)
+  })
+  return digest.result(engine)
+}
+
+function orderRow(order: Order): RowValues<typeof TABLES.order_slice> {
+  const { config, figures } = order.market
+  const { amountPrecision, pricePrecision } = config
+  const frozenAsset = order.side === 'ASK' ? figures.base : figures.quote
+  return [
+    order.id,
+    order.type,
+    order.side,
+    formatTimestamp(order.createTime),
+    formatTimestamp(order.updateTime),
+    order.user.id,
+    config.name,
+    formatDecimal(order.price, pricePrecision),
+    formatDecimal(order.amount, amountPrecision),
+    '0',
+    '0',
+    formatDecimal(order.remain, amountPrecision),
+    formatDecimal(order.frozen, frozenAsset.precision),
+    formatDecimal(order.finishedBase, amountPrecision),
+    formatDecimal(order.finishedQuote, figures.quote.precision),
+    '0',
+    order.postOnly,
+    order.signature === '' ? NO_BYTES : Buffer.from(order.signature, 'utf8'),
+  ]
+}
+
+/** What restores one row of a table: its values in the order of the columns. */
+export type RowHandler = (row: readonly ReadValue[]) => void
+
+/**
+ * Handlers, by table, that rebuild a state in an engine that was just made with the same assets and markets. Rows of a
+ * table may come in any order; users come before what belongs to them. `checkState` afterwards finds what is missing.
+ * They throw a RangeError for a row that cannot be part of a state.
+ */
+export function restoreState(engine: Engine): { readonly [K in TableName]: RowHandler } {
+  return restoreHandlers(engine)
+}
