@@ -36,7 +36,8 @@ function program() {
 
 main(() => {
   const [mode, ...named] = process.argv.slice(2)
-  if (mode !== '--check' && mode !== '--write') throw new Error('usage: node scripts/clang-format.mjs --check|--write [files]')
+  if (mode !== '--check' && mode !== '--write')
+    throw new Error('usage: node scripts/clang-format.mjs --check|--write [files]')
   const files = named.length > 0 ? named : sources()
   const change = mode === '--check' ? ['--dry-run', '-Werror'] : ['-i']
   run(program(), [...change, '--style=file', ...files], { cwd: root })

@@ -17,7 +17,8 @@ export function buildFolder(variant) {
 
 function requireTools() {
   for (const tool of ['cmake', process.env.CXX || 'c++']) {
-    if (!has(tool)) throw new Error(`${tool} is missing. Debian: apt-get install cmake g++ make. macOS: xcode-select --install`)
+    if (!has(tool))
+      throw new Error(`${tool} is missing. Debian: apt-get install cmake g++ make. macOS: xcode-select --install`)
   }
 }
 
