@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { ForksnapError } from '../errors'
+import { checkCodec } from '../slice/codec'
 import type { Codec } from '../slice/types'
 import { checkKeepPolicy, type KeepPolicy } from './retention'
 import type { SliceWriting } from './store'
@@ -23,17 +24,14 @@ export interface CheckedFileStoreOptions {
 
 const KEEP_DEFAULT: KeepPolicy = { count: 3 }
 const SYNC_EVERY_BYTES_DEFAULT = 4 * 1024 * 1024
-const CODECS: readonly Codec[] = ['none', 'gzip', 'zstd']
 
-/** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT` for what is out of its range. */
+/** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT`, or `ERR_UNSUPPORTED_PLATFORM` for a codec that Node lacks. */
 export function checkFileStoreOptions(options: FileStoreOptions): CheckedFileStoreOptions {
   const { directory, keep = KEEP_DEFAULT, codec = 'none', syncEveryBytes = SYNC_EVERY_BYTES_DEFAULT } = options
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw new ForksnapError('ERR_INVALID_ARGUMENT', 'FileStore needs the path of a directory: { directory: "./data" }')
   }
-  if (!CODECS.includes(codec)) {
-    throw new ForksnapError('ERR_INVALID_ARGUMENT', `There is no codec ${codec}; choose one of ${CODECS.join(', ')}`)
-  }
+  checkCodec(codec)
   if (!Number.isSafeInteger(syncEveryBytes) || syncEveryBytes < 0) {
     const message = `syncEveryBytes is ${syncEveryBytes}; give a whole number of bytes, 0 for never`
     throw new ForksnapError('ERR_INVALID_ARGUMENT', message)

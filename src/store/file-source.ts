@@ -169,6 +169,6 @@ async function damageAside(
   } catch (failure) {
     after = `it could not be set aside: ${failure instanceof Error ? failure.message : String(failure)}`
   }
-  const message = `${path} is damaged at byte ${offset}: ${error.message} (${after})`
+  const message = `${path}: ${error.message} (${after})`
   return new ForksnapError('ERR_SLICE_CORRUPT', message, { cause: error, path: now, offset })
 }

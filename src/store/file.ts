@@ -162,6 +162,7 @@ export class FileStore implements SliceStore {
     await this.#change('unlock', async () => {
       const lock = this.#lock
       this.#lock = null
+      this.#good.clear() // Without the lock, others may change the files.
       await lock?.release()
     })
   }

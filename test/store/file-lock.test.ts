@@ -1,0 +1,63 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ended, startFixture } from '../helpers/store-fixture'
+import { StoreBench, listedIds, publish, rejection, sliceFiles, writeContents } from '../helpers/store-slices'
+
+const bench = new StoreBench()
+afterEach(() => bench.cleanUp())
+
+describe('the lock of a FileStore', () => {
+  it('keeps a second store of the same process out until the first is closed', async () => {
+    const first = await bench.started()
+    const second = bench.store({ directory: first.directory })
+    const error = await rejection(second.start())
+    expect(error).toMatchObject({ code: 'ERR_LOCKED', path: first.directory, pid: process.pid })
+    expect(error.message).toContain(first.directory)
+    await first.close()
+    await second.start()
+    await publish(second)
+    await expect(first.start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
+  })
+
+  it('keeps a second process out, leaves its slice alone, and is free after its clean end', async () => {
+    const store = bench.store()
+    const { child, line } = await startFixture('file-store-hold', [store.directory])
+    expect(line).toBe('started')
+    const error = await rejection(store.start())
+    expect(error).toMatchObject({ code: 'ERR_LOCKED', pid: child.pid })
+    expect(error.message).toContain(`process ${child.pid}`)
+    expect(sliceFiles(store)).toHaveLength(1)
+    child.stdin?.end()
+    expect(await ended(child)).toBe(0)
+    await store.start()
+    expect(sliceFiles(store)).toEqual([])
+  })
+
+  it('is free after the holder was killed, and what it left is removed', async () => {
+    const store = bench.store()
+    const { child } = await startFixture('file-store-hold', [store.directory])
+    const end = ended(child)
+    child.kill('SIGKILL')
+    expect(await end).toBe('SIGKILL')
+    expect(sliceFiles(store)).toHaveLength(1)
+    await store.start()
+    expect(sliceFiles(store)).toEqual([])
+    expect((await publish(store)).sliceId).toBeGreaterThan(0n)
+  })
+
+  it('is lost with its file: nothing is published or changed any more', async () => {
+    const first = await bench.started()
+    await publish(first)
+    const sink = await first.create()
+    const trailer = writeContents(sink)
+    rmSync(join(first.directory, 'lock'))
+    const second = bench.store({ directory: first.directory })
+    await second.start()
+    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    for (const change of [first.create(), first.remove(1n), first.prune(), first.beginEpoch()]) {
+      await expect(change).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    }
+    expect(await listedIds(second)).toEqual([1n])
+    expect(await listedIds(first)).toEqual([1n])
+  })
+})
