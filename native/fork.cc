@@ -161,6 +161,12 @@ Napi::Object ToObject(Napi::Env env, const ForkResult& result) {
   return object;
 }
 
+// quiesceLook(): whether a fork would find everybody at rest just now, before the caller's hook is asked for.
+Napi::Value LookOnly(const Napi::CallbackInfo& info) {
+  const Quiescence::Hold hold(Quiescence::Get());
+  return Napi::Boolean::New(info.Env(), hold.complete() && LookUntilAtRest(hold.tids()).at_rest);
+}
+
 StatusPage* PageOf(const Napi::Value& value) { return value.As<Napi::External<StatusPage>>().Data(); }
 
 // fork(options, page, main): forks and runs main() in the child, which never returns from here.
@@ -213,6 +219,8 @@ Napi::Value ForkBare(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value IsInChild(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), in_child); }
+
+Napi::Value GetPid(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), getpid()); }
 
 Napi::Value IsInMicrotask(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), IsRunningMicrotasks());
@@ -282,9 +290,11 @@ void ClosePage(const Napi::CallbackInfo& info) { PageOf(info[0])->Close(); }
 
 void InitFork(Napi::Env env, Napi::Object exports) {
   auto add = [&](const char* name, auto function) { exports[name] = Napi::Function::New(env, function, name); };
+  add("quiesceLook", LookOnly);
   add("fork", ForkAndRun);
   add("forkBare", ForkBare);
   add("isInChild", IsInChild);
+  add("getpid", GetPid);
   add("isInMicrotask", IsInMicrotask);
   add("childExit", ChildExit);
   add("childProgress", ChildProgress);

@@ -1,0 +1,179 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { ForksnapError } from './errors'
+
+/** One child's status page: native memory shared by parent and child. */
+export interface StatusPage {
+  readonly __statusPage: never
+}
+
+/** A child's state as its page tells it; `outcome` is a number of `Outcome`. */
+export interface PageState {
+  rows: number
+  bytes: number
+  cowBytes: number
+  /** Grows with every sign of life. */
+  beats: number
+  outcome: number
+  message: string
+}
+
+/** How the child says that it ended; the same numbers as in `native/status_page.h`. */
+export const Outcome = {
+  running: 0,
+  returned: 1,
+  threw: 2,
+  returnedPromise: 3,
+  calledExit: 4,
+  aborted: 5,
+  setupFailed: 6,
+  outOfMemory: 7,
+  fatalError: 8,
+  resultTooLarge: 9,
+} as const
+
+export interface NativeForkOptions {
+  keepFds: readonly number[]
+  keepStdio: boolean
+  title: string
+  nice: number
+  /** Value for `ioprio_set`, or -1. */
+  ioPriority: number
+  cpus: readonly number[]
+  /** -1001: the parent's plus 500. */
+  oomScoreAdj: number
+  coreDump: boolean
+}
+
+export interface NativeForkResult {
+  /** 0 in the child, the pid in the parent, -1 if there was no fork. */
+  pid: number
+  forkMs: number
+  /** A thread has left or never came: the quiescence must begin anew. */
+  notParked: boolean
+  /** The thread that was not at rest, or 0. */
+  busyTid: number
+  busyState: string
+  errno: string
+  syscall: string
+}
+
+export interface QuiesceProgress {
+  scanned: boolean
+  poolParked: number
+  poolNeeded: number
+  poolKnown: boolean
+  v8Parked: number
+  v8Needed: number
+  v8Known: boolean
+  isolatesParked: number
+  isolates: number
+}
+
+export interface NativeWaitStatus {
+  pid: number
+  exited: boolean
+  exitCode: number
+  signaled: boolean
+  signal: number
+  coreDumped: boolean
+}
+
+export interface ChildWatch {
+  signal(signal: number): void
+  close(): void
+}
+
+/** What the addon exports. A test compares this list with the addon itself. */
+export interface NativeBinding {
+  quiesceBegin(onEvent: () => void, deadlineMs: number): void
+  quiesceScan(): void
+  quiesceParkPool(): void
+  quiesceParkV8Workers(): void
+  quiesceParkIsolates(): void
+  quiesceLearnPool(): void
+  quiesceLearnV8(): void
+  quiesceEnd(): void
+  quiesceProgress(): QuiesceProgress
+  quiesceLook(): boolean
+  registerIsolate(): void
+  fork(options: NativeForkOptions, page: StatusPage, main: () => void): NativeForkResult
+  forkBare(options: NativeForkOptions, waitMs: number): NativeForkResult
+  isInChild(): boolean
+  /** The system's word; `process.pid` is a value that Node took at its start. */
+  getpid(): number
+  isInMicrotask(): boolean
+  childExit(outcome: number, code: number, message: string): never
+  childProgress(rows: number, bytes: number): void
+  childResult(bytes: Uint8Array): boolean
+  openPage(): StatusPage
+  readPage(page: StatusPage): PageState
+  readPageResult(page: StatusPage): Buffer
+  closePage(page: StatusPage): void
+  waitpid(pid: number, options: number): NativeWaitStatus | null
+  readonly WNOHANG: number
+  ChildWatch: new (pid: number, onEnd: () => void) => ChildWatch
+  flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean
+}
+
+let loaded: NativeBinding | undefined
+let failure: ForksnapError | undefined
+
+function packageRoot(): string {
+  let directory = __dirname
+  while (!existsSync(path.join(directory, 'package.json'))) {
+    const parent = path.dirname(directory)
+    if (parent === directory) break
+    directory = parent
+  }
+  return directory
+}
+
+/** The places where the addon may be, best first: built for this very ABI, built here, delivered with the package. */
+function candidates(): string[] {
+  const root = packageRoot()
+  const abi = process.versions.modules
+  const override = process.env.FORKSNAP_ADDON
+  return [
+    ...(override ? [override] : []),
+    path.join(root, 'build', `abi${abi}`, 'forksnap.node'),
+    path.join(root, 'build', 'Release', 'forksnap.node'),
+    path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, `node.abi${abi}.node`),
+  ]
+}
+
+function load(): NativeBinding {
+  const existing = candidates().filter((file) => existsSync(file))
+  const causes: unknown[] = []
+  for (const file of existing) {
+    try {
+      return require(file) as NativeBinding
+    } catch (cause) {
+      causes.push(cause)
+    }
+  }
+  const what =
+    existing.length === 0
+      ? `there is none for ${process.platform}-${process.arch} with Node ABI ${process.versions.modules}`
+      : `it could not be loaded: ${String(causes[0])}`
+  throw new ForksnapError(
+    'ERR_UNSUPPORTED_PLATFORM',
+    `forksnap needs its native addon, and ${what}. Build it with "npm run build:native" (needs Python and a C++ compiler).`,
+    { cause: causes[0] },
+  )
+}
+
+/**
+ * The native addon, loaded at the first call: importing forksnap must work where there is none.
+ * Throws `ERR_UNSUPPORTED_PLATFORM`, the same error each time, if it is missing or does not load.
+ */
+export function binding(): NativeBinding {
+  if (failure) throw failure
+  try {
+    loaded ??= load()
+  } catch (error) {
+    failure = error as ForksnapError
+    throw failure
+  }
+  return loaded
+}

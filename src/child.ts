@@ -1,0 +1,99 @@
+/**
+ * What runs in the child. Its work is synchronous and ends in `_exit`, by whichever way it leaves: nothing here may
+ * return to the parent's JavaScript, and nothing may wait for the event loop, which is the parent's.
+ */
+import { createHook } from 'node:async_hooks'
+import { writeSync } from 'node:fs'
+import v8 from 'node:v8'
+import { binding, Outcome } from './binding'
+import { describeError } from './child-error'
+import type { ChildContext } from './fork-job'
+
+/** EX_SOFTWARE of sysexits.h: the exit code of a child that broke a rule. */
+export const EXIT_BROKEN = 70
+
+function exitCodeOf(code: unknown): number {
+  const number = Number(code ?? process.exitCode ?? 0)
+  return Number.isInteger(number) ? number & 0xff : EXIT_BROKEN
+}
+
+/** process.exit() would run the parent's listeners and join threads that do not exist here. */
+function sealProcess(exit: (code: number) => never, abort: () => never): void {
+  const replacements = {
+    exit: (code?: unknown): never => exit(exitCodeOf(code)),
+    reallyExit: (code?: unknown): never => exit(exitCodeOf(code)),
+    abort,
+  }
+  // `const { exit } = process` kept by user code still comes through reallyExit, after the parent's `exit` listeners.
+  process.removeAllListeners('exit')
+  Object.assign(process, replacements)
+  // Node took its pid at the start: process.kill(process.pid) in the child would hit the parent.
+  Object.defineProperty(process, 'pid', { value: binding().getpid(), enumerable: true, configurable: true })
+}
+
+function isThenable(value: unknown): boolean {
+  return (typeof value === 'object' || typeof value === 'function') && value !== null && 'then' in value
+}
+
+/** Runs the child's work to its end and leaves the process. Never returns. */
+export function runChild<P, V>(
+  run: (child: ChildContext, prepared: P) => V,
+  prepared: P,
+  title: string,
+  efficiencyMode: boolean,
+): never {
+  const native = binding()
+  try {
+    sealProcess(
+      (code) => native.childExit(Outcome.calledExit, code, `process.exit(${code}) was called in the child`),
+      () => native.childExit(Outcome.aborted, EXIT_BROKEN, 'process.abort() was called in the child'),
+    )
+    if (efficiencyMode) v8.setFlagsFromString('--efficiency-mode')
+    process.title = title
+    const context: ChildContext = { progress: (rows, bytes) => native.childProgress(rows, bytes) }
+    const value = run(context, prepared)
+    if (isThenable(value)) {
+      native.childExit(Outcome.returnedPromise, EXIT_BROKEN, 'the work returned a promise; it must be synchronous')
+    }
+    if (!native.childResult(v8.serialize(value))) {
+      native.childExit(Outcome.resultTooLarge, EXIT_BROKEN, 'the returned value is larger than 1 MiB when serialized')
+    }
+    return native.childExit(Outcome.returned, 0, '')
+  } catch (thrown) {
+    return native.childExit(Outcome.threw, EXIT_BROKEN, describeError(thrown))
+  }
+}
+
+function complain(message: string): void {
+  try {
+    writeSync(2, `forksnap: ${message}\n`)
+  } catch {
+    // stderr is gone; the exit code still tells.
+  }
+}
+
+/**
+ * Guards the child of a bare `fork()`. The code that called it goes on; when that code's callback is over, or another
+ * one is about to begin (a timer, a tick, a promise's continuation, all the parent's), the child ends.
+ * Made in the parent beforehand, so that nothing is loaded or allocated late in the child.
+ */
+export function prepareBareChild(): () => void {
+  const native = binding()
+  const end = (): never => {
+    complain(
+      'the child of fork() returned to the event loop, which belongs to its parent; end the child with process.exit()',
+    )
+    return native.childExit(Outcome.threw, EXIT_BROKEN, 'returned to the event loop')
+  }
+  const hook = createHook({ before: end, after: end })
+  return () => {
+    hook.enable()
+    const leave = (code: number): never => native.childExit(Outcome.calledExit, code, '')
+    sealProcess(leave, () => leave(EXIT_BROKEN))
+    process.setUncaughtExceptionCaptureCallback(null)
+    process.setUncaughtExceptionCaptureCallback((error) => {
+      complain(`the child of fork() threw: ${error instanceof Error ? error.stack : String(error)}`)
+      leave(EXIT_BROKEN)
+    })
+  }
+}

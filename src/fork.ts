@@ -1,0 +1,320 @@
+import v8 from 'node:v8'
+import {
+  binding,
+  Outcome,
+  type NativeBinding,
+  type NativeForkOptions,
+  type NativeForkResult,
+  type PageState,
+  type StatusPage,
+} from './binding'
+import { prepareBareChild, runChild } from './child'
+import { reviveError } from './child-error'
+import { ChildGuard, type KillReason } from './child-guard'
+import { ForksnapError } from './errors'
+import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, Progress } from './fork-job'
+import { measureLoopDelay } from './loop-delay'
+import { assertSupported } from './platform'
+import { aborted, AGAIN, quiesce } from './quiesce'
+import { Reaper, type ChildEnd } from './reaper'
+
+const DEFAULT_PROGRESS_MS = 100
+const PARENT_OOM_SCORE = -1001
+/** Values of `ioprio_set`: the class in the upper bits, the level (7 is the lowest) in the lower. */
+const IO_PRIORITIES = { idle: 3 << 13, 'best-effort-low': (2 << 13) | 7 } as const
+
+function nativeOptions(keepFds: readonly number[], child: ChildOptions, keepStdio: boolean): NativeForkOptions {
+  return {
+    keepFds,
+    keepStdio,
+    title: child.title ?? 'forksnap',
+    nice: child.nice ?? 0,
+    ioPriority: child.ioPriority === undefined ? -1 : IO_PRIORITIES[child.ioPriority],
+    cpus: child.cpus ?? [],
+    oomScoreAdj: child.oomScoreAdj ?? PARENT_OOM_SCORE,
+    coreDump: child.coreDump ?? false,
+  }
+}
+
+/** Node 24's V8 (13.6) is the first whose efficiency mode makes its middle compilers synchronous. */
+function useEfficiencyMode(option: ChildOptions['efficiencyMode']): boolean {
+  if (typeof option === 'boolean') return option
+  return Number(process.versions.node.split('.')[0]) >= 24
+}
+
+function forkFailed(result: NativeForkResult): ForksnapError {
+  const advice: Record<string, string> = {
+    EAGAIN: 'A limit on processes was reached (RLIMIT_NPROC, or pids.max of the cgroup): raise it or end processes.',
+    ENOMEM: 'The kernel would not promise the memory: set vm.overcommit_memory to 1, or give the machine more memory.',
+  }
+  return new ForksnapError(
+    'ERR_FORK_FAILED',
+    `${result.syscall}() failed with ${result.errno}; the process goes on unharmed. ${advice[result.errno] ?? ''}`.trim(),
+    { errno: result.errno, syscall: result.syscall },
+  )
+}
+
+/** Refuses what would be a fork inside a fork: a child's threads are gone, and its parent's loop is not its own. */
+function refuseInChild(native: NativeBinding): void {
+  if (!native.isInChild()) return
+  throw new ForksnapError('ERR_INVALID_STATE', 'This process is a child of fork(): it cannot fork again.')
+}
+
+interface Forked<P> extends ForkInfo {
+  readonly prepared: P
+  readonly reaper: Reaper
+}
+
+/** The synchronous part: the caller's hook, the last look, the fork. In the child it does not return. */
+function forkNow<P, V>(job: ForkJob<P, V>, page: StatusPage, startedMs: number): Forked<P> | typeof AGAIN {
+  const native = binding()
+  const child = job.child ?? {}
+  const efficiency = useEfficiencyMode(child.efficiencyMode)
+  const options = nativeOptions(job.keepFds ?? [], child, false)
+  const before = performance.now()
+  const prepared = job.prepare()
+  const result = native.fork(options, page, () => runChild(job.run, prepared, options.title, efficiency))
+  const after = performance.now()
+  if (result.errno !== '') throw forkFailed(result)
+  if (result.pid < 0) {
+    if (result.notParked) {
+      throw new ForksnapError(
+        'ERR_NOT_QUIESCENT',
+        'The parked threads had to be let go because the main thread was blocked for too long; nothing was forked.',
+      )
+    }
+    return AGAIN
+  }
+  return {
+    prepared,
+    pid: result.pid,
+    reaper: new Reaper(result.pid),
+    forkMs: result.forkMs,
+    pauseMs: after - before,
+    quiesceMs: before - startedMs,
+  }
+}
+
+const outcomeText: Record<number, string> = {
+  [Outcome.running]: 'it ended without a word',
+  [Outcome.outOfMemory]: 'its heap is full: raise --max-old-space-size, or write with fewer allocations',
+}
+
+/** The error for a child that did not end as it should, or undefined for a clean end. */
+function childError(
+  end: ChildEnd,
+  page: PageState,
+  pid: number,
+  killed: KillReason | 'aborted' | undefined,
+  job: { limits: ForkLimits; signal?: AbortSignal },
+): ForksnapError | undefined {
+  if (end === 'unknown') {
+    return new ForksnapError(
+      'ERR_CHILD_STATUS_UNKNOWN',
+      `How the child ended is unknown: its exit status was taken by somebody else (a waitpid(-1) in this process, or ` +
+        `SIGCHLD is ignored). Nothing was published. Remove that, so that forksnap can wait for its own children.`,
+      { pid, syscall: 'waitpid', errno: 'ECHILD' },
+    )
+  }
+  if (end.exited && end.exitCode === 0 && page.outcome === Outcome.returned) return undefined
+  if (killed === 'aborted') return aborted(job.signal)
+  const { stallMs, totalMs } = job.limits
+  if (killed === 'stalled') {
+    const message = `The child made no progress for ${stallMs} ms (stallMs) and was killed.`
+    return new ForksnapError('ERR_CHILD_STALLED', message, { pid, signal: 'SIGKILL' })
+  }
+  if (killed === 'timeout') {
+    const message = `The child ran for longer than ${totalMs} ms (totalMs) and was killed.`
+    return new ForksnapError('ERR_CHILD_TIMEOUT', message, { pid, signal: 'SIGKILL' })
+  }
+  if (!end.exited) {
+    const signal = end.signal ?? 'unknown'
+    const message = `The child was ended by ${signal}${end.coreDumped ? ' and dumped a core' : ''}.`
+    return new ForksnapError('ERR_CHILD_KILLED', message, { pid, signal, coreDumped: end.coreDumped })
+  }
+  const cause = page.outcome === Outcome.threw ? reviveError(page.message) : undefined
+  const said = cause?.message ?? [page.message, outcomeText[page.outcome]].filter(Boolean).join('; ')
+  return new ForksnapError('ERR_CHILD_FAILED', `The child failed with exit code ${end.exitCode}: ${said}`, {
+    pid,
+    exitCode: end.exitCode,
+    cause,
+  })
+}
+
+/** A caller's callback that throws must not leave a child unattended; its error surfaces like any uncaught one. */
+function callBack(callback: () => void): void {
+  try {
+    callback()
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+  }
+}
+
+/** Lives with the child until it has been reaped: progress, limits, the caller's signal. */
+async function attend<P, V>(
+  job: ForkJob<P, V>,
+  page: StatusPage,
+  forked: Forked<P>,
+): Promise<{ end: ChildEnd; killed: KillReason | 'aborted' | undefined }> {
+  const native = binding()
+  const { reaper } = forked
+  let killed: KillReason | 'aborted' | undefined
+  const kill = (reason: KillReason | 'aborted'): void => {
+    if (killed === undefined && reaper.kill('SIGKILL')) killed = reason
+  }
+  const guard = new ChildGuard(
+    job.limits,
+    job.progressMs ?? DEFAULT_PROGRESS_MS,
+    () => native.readPage(page),
+    (progress) => callBack(() => job.onProgress?.(progress)),
+    kill,
+  )
+  const abort = (): void => kill('aborted')
+  job.signal?.addEventListener('abort', abort, { once: true })
+  if (job.signal?.aborted) abort()
+  guard.start()
+  try {
+    const { pid, quiesceMs, forkMs, pauseMs } = forked
+    callBack(() => job.onForked?.({ pid, quiesceMs, forkMs, pauseMs }))
+    const end = await reaper.ended
+    return { end, killed }
+  } finally {
+    guard.stop()
+    job.signal?.removeEventListener('abort', abort)
+  }
+}
+
+/**
+ * Brings the process to rest, forks, runs `job.run` in the child and waits for its end. Resolves only for a clean end.
+ * Rejects with `ERR_UNSUPPORTED_PLATFORM`, `ERR_NOT_QUIESCENT`, `ERR_FORK_FAILED`, `ERR_CHILD_FAILED`,
+ * `ERR_CHILD_KILLED`, `ERR_CHILD_STALLED`, `ERR_CHILD_TIMEOUT`, `ERR_CHILD_STATUS_UNKNOWN`, `ERR_ABORTED`, or with what
+ * `job.prepare` threw.
+ */
+export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, V>> {
+  assertSupported()
+  const native = binding()
+  refuseInChild(native)
+  if (job.signal?.aborted) throw aborted(job.signal)
+  const startedMs = performance.now()
+  const delay = measureLoopDelay()
+  const page = native.openPage()
+  try {
+    const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
+    const forked = await quiesce(options, () => forkNow(job, page, startedMs))
+    const forkedMs = performance.now()
+    const { prepared, reaper: _reaper, ...info } = forked
+    const { end, killed } = await attend(job, page, forked)
+    const endedMs = performance.now()
+    const state = native.readPage(page)
+    const error = childError(end, state, info.pid, killed, job)
+    if (error !== undefined) throw error
+    const value = v8.deserialize(native.readPageResult(page)) as V
+    const { longestGapMs, p99Ms } = await delay.stop()
+    return {
+      ...info,
+      value,
+      prepared,
+      exitCode: 0,
+      childMs: endedMs - forkedMs,
+      totalMs: endedMs - startedMs,
+      longestGapMs,
+      loopDelayP99Ms: p99Ms,
+      rows: state.rows,
+      bytes: state.bytes,
+      cowBytes: state.cowBytes,
+    }
+  } finally {
+    native.closePage(page)
+    void delay.stop()
+  }
+}
+
+export interface ForkChildOptions {
+  readonly signal?: AbortSignal
+  /** Default 5,000 ms. */
+  readonly quiesceMs?: number
+  /** Kill the child if it has not called `child.progress()` for this long; default 0 = no limit. */
+  readonly stallMs?: number
+  /** Kill the child if it runs for longer; default 3,600,000 ms (an hour), 0 = no limit. */
+  readonly totalMs?: number
+  readonly child?: ChildOptions
+  /** Descriptors that the child keeps beside stderr. */
+  readonly keepFds?: readonly number[]
+  readonly onForked?: (info: ForkInfo) => void
+  readonly onProgress?: (progress: Progress) => void
+  readonly progressMs?: number
+}
+
+export type ChildResult<T> = Omit<ForkOutcome<undefined, T>, 'prepared'>
+
+/** `fn`'s type: an async function is refused by the compiler as well as at run time. */
+export type ChildFunction<T> = (child: ChildContext) => T extends PromiseLike<unknown> ? never : T
+
+/**
+ * Quiesces, forks, runs `fn` synchronously in the child over the state of the fork's instant, reaps the child.
+ * `value` is what `fn` returned, structured-cloned, up to 1 MiB. In the child only stderr and `keepFds` are open.
+ * Errors as for `runFork`.
+ */
+export async function forkChild<T>(fn: ChildFunction<T>, options: ForkChildOptions = {}): Promise<ChildResult<T>> {
+  assertSupported()
+  if (typeof fn !== 'function') {
+    throw new ForksnapError('ERR_INVALID_ARGUMENT', 'forkChild: the first argument must be a synchronous function.')
+  }
+  const { quiesceMs = 5000, stallMs = 0, totalMs = 3_600_000, ...rest } = options
+  for (const [name, value] of Object.entries({ quiesceMs, stallMs, totalMs })) {
+    if (typeof value !== 'number' || !(value >= 0) || value > 0x7fffffff) {
+      const message = `forkChild: ${name} must be between 0 and 2147483647 milliseconds, not ${String(value)}.`
+      throw new ForksnapError('ERR_INVALID_ARGUMENT', message)
+    }
+  }
+  const job = {
+    ...rest,
+    prepare: () => undefined,
+    run: fn as (child: ChildContext) => T,
+    limits: { quiesceMs, stallMs, totalMs },
+  }
+  const { prepared: _prepared, ...result } = await runFork<undefined, T>(job)
+  return result
+}
+
+/** How long a bare fork() waits, itself blocked, for the other threads. Longer could deadlock. */
+const BARE_WAIT_MS = 5
+
+/**
+ * POSIX `fork()`: 0 in the child, the child's pid in the parent. Low level and synchronous: it scans the process's mappings
+ * on the spot (some 40 ms per GB) and waits a few milliseconds at most for the other threads, else throws
+ * `ERR_NOT_QUIESCENT`. Inside a microtask (after an `await`, in a promise's callback) it throws `ERR_INVALID_STATE`, since
+ * other requests' continuations would follow in the child; call it from a timer or `setImmediate`, or use `forkChild`.
+ *
+ * The child keeps descriptors 0, 1 and 2. Its code runs to the end of the current callback; returning to the event
+ * loop ends it with exit code 70 and a message. `process.exit()` in it is `_exit`.
+ */
+export function fork(): number {
+  assertSupported()
+  const native = binding()
+  refuseInChild(native)
+  if (native.isInMicrotask()) {
+    throw new ForksnapError(
+      'ERR_INVALID_STATE',
+      'fork() was called inside a microtask (after an await, in a promise callback, or at the top level of an ES module): ' +
+        "the child would run other code's continuations. Call it from setImmediate(), or use forkChild().",
+    )
+  }
+  const enterChild = prepareBareChild()
+  const result = native.forkBare(nativeOptions([], {}, true), BARE_WAIT_MS)
+  if (result.pid === 0) {
+    enterChild()
+    return 0
+  }
+  if (result.errno !== '') throw forkFailed(result)
+  if (result.pid < 0) {
+    throw new ForksnapError(
+      'ERR_NOT_QUIESCENT',
+      `The other threads of the process did not come to rest within ${BARE_WAIT_MS} ms; nothing was forked. ` +
+        'Try again in a later turn of the event loop, or use forkChild(), which can wait.',
+    )
+  }
+  return result.pid
+}

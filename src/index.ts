@@ -1,0 +1,10 @@
+/** forksnap: consistent snapshots of a living Node.js process. The public API, and nothing else. */
+export { fork, forkChild, type ChildFunction, type ChildResult, type ForkChildOptions } from './fork'
+export { waitpid, WNOHANG, type WaitStatus } from './wait'
+export { assertSupported, isSupported } from './platform'
+export { ForksnapError, isForksnapError, type ForksnapErrorCode, type ForksnapErrorDetails } from './errors'
+export type { ChildContext, ChildOptions, ForkInfo, Progress } from './fork-job'
+export { Snapshotter } from './snapshotter'
+export { FileStore } from './store/file'
+export type { SliceHandlers, SliceInfo, SliceSink, SliceSource, SliceStore, SliceWriting } from './store/store'
+export type * from './slice/types'
