@@ -76,7 +76,7 @@ TEST(PiecesOfEverySizeGiveTheSame) {
 TEST(FieldsThatBeginWithHexadecimalDigitsAreNoHeaders) {
   const SmapsScan scan = Parse(
       "1000-2000 rw-p 00000000 00:00 0 \nAnonHugePages:      2048 kB\nFilePmdMapped:  0 kB\nabc-def: 1 kB\n"
-      "added:  0 kB\nVmFlags: rd dc \n");
+      "added:  0 kB\ndead beef 1 kB\nVmFlags: rd dc \n");
   CHECK_EQ(scan.mappings, 1u);
   CHECK_EQ(scan.dontfork.size(), 1u);
   CHECK_EQ(scan.dontfork[0].start, 0x1000u);

@@ -97,7 +97,7 @@ TEST(ALongMessageIsCutBetweenCharacters) {
       StatusPage page;
       SetOutcome(&page, Outcome::kThrew, head + character + "tail");
       // Either the whole character fits or none of it is kept.
-      CHECK_EQ(page.Read().message, before == character.size() ? head + character : head);
+      CHECK(page.Read().message == (before == character.size() ? head + character : head));
     }
   }
 }
