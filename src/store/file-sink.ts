@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, rename, unlink } from 'node:fs/promises'
+import { lstat, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, ForksnapError, isForksnapError } from '../errors'
+import { ForksnapError, isForksnapError } from '../errors'
 import type { SliceMeta, SliceTrailer } from '../slice/types'
 import { closeFd, fstatFd, fsyncFd } from './descriptor'
 import { positionOf, readEnds } from './file-source'
 import { INT8_MAX, sliceName, tempSliceName } from './file-names'
-import { asStoreError, createExclusive, fsyncDirectory } from './safe-open'
+import { asStoreError, createExclusive, fsyncDirectory, removeFile } from './safe-open'
 import type { SliceInfo, SliceSink, SliceWriting } from './store'
 
 /** What a sink needs of its store. */
@@ -165,10 +165,4 @@ function checkPosition(meta: SliceMeta): bigint {
     throw new ForksnapError('ERR_INVALID_ARGUMENT', 'meta.position must be a bigint from 0n to 2n ** 63n - 1n')
   }
   return position
-}
-
-async function removeFile(path: string): Promise<void> {
-  await unlink(path).catch((error: unknown) => {
-    if (errnoOf(error) !== 'ENOENT') throw error
-  })
 }

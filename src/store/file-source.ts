@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { basename } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
 import { readHeader, readTrailer, SliceParser } from '../slice/reader'
@@ -40,10 +40,7 @@ export class FileSource implements SliceSource {
     try {
       const ends = await readEnds(fd, stats.size)
       checkName(path, key, ends.header)
-      const { rows } = ends.trailer
-      const { meta } = ends.header
-      const info = { ...key, rows, bytes: stats.size, createdAt: stats.mtime, meta, location: path }
-      return new FileSource(file, ends, info, setAside)
+      return new FileSource(file, ends, describeSlice(path, key, ends, stats), setAside)
     } catch (error) {
       try {
         throw await damageAside(error, path, file, setAside)
@@ -139,6 +136,12 @@ export async function readEnds(fd: number, size: number): Promise<SliceEnds> {
   const read = (position: number, length: number): Promise<Buffer> => readAt(fd, position, length)
   const header = await readHeader(read, size)
   return { header, trailer: await readTrailer(read, size) }
+}
+
+function describeSlice(path: string, key: SliceKey, ends: SliceEnds, stats: Stats): SliceInfo {
+  const { sliceId, epoch, position } = key
+  const [{ rows }, { meta }] = [ends.trailer, ends.header]
+  return { sliceId, epoch, position, rows, bytes: stats.size, createdAt: stats.mtime, meta, location: path }
 }
 
 export function positionOf(meta: SliceMeta): bigint {

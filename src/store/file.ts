@@ -1,4 +1,3 @@
-import { unlink } from 'node:fs/promises'
 import { errnoOf, ForksnapError, isForksnapError } from '../errors'
 import { FIRST_EPOCH, readEpoch, replaceEpoch } from './epoch-file'
 import { Exclusive } from './exclusive'
@@ -8,7 +7,7 @@ import { FileSink, type SinkHost } from './file-sink'
 import { FileSource, type SetAside } from './file-source'
 import { DirectoryLock } from './lock'
 import { type KeepPolicy, slicesToRemove } from './retention'
-import { asStoreError, checkDirectory, fsyncDirectory, makeDirectory } from './safe-open'
+import { asStoreError, checkDirectory, fsyncDirectory, makeDirectory, removeFile } from './safe-open'
 import { highestSliceId, keepAsBroken, readEntries, removeStrayTemps, type SliceEntry } from './slice-directory'
 import type { SliceInfo, SliceSink, SliceSource, SliceStore, SliceWriting } from './store'
 
@@ -23,8 +22,9 @@ export type { FileStoreOptions } from './file-options'
  * Slice ids rise and are never given twice while a store is started. After a restart they go on from the highest id that
  * any file of the directory still carries.
  *
- * Every method rejects with `ERR_STORE_FAILED`, with the system's error as its cause, if the file system refuses, and those that
- * change something with `ERR_INVALID_STATE` before `start()`, and with `ERR_FENCED` if the lock file was removed or replaced.
+ * Every method rejects with `ERR_STORE_FAILED`, the system's error being its cause, if the file system refuses. Those
+ * that change something reject with `ERR_INVALID_STATE` before `start()`, and with `ERR_FENCED` if the lock file was
+ * removed or replaced.
  */
 export class FileStore implements SliceStore {
   readonly kind = 'file'
@@ -99,7 +99,7 @@ export class FileStore implements SliceStore {
     })
   }
 
-  /** A damaged slice is renamed to `.broken` if this store is started. Throws `ERR_UNSAFE_PATH` beside what `SliceStore` says. */
+  /** Renames a damaged slice to `.broken` if this store is started. Throws `ERR_UNSAFE_PATH` too. */
   open(sliceId: bigint): Promise<SliceSource> {
     return this.#attempt(`open slice ${sliceId} in`, async () => {
       const entry = (await readEntries(this.directory)).find((one) => one.sliceId === sliceId)
@@ -117,7 +117,7 @@ export class FileStore implements SliceStore {
       await this.#checkOwned()
       const entries = (await readEntries(this.directory)).filter((entry) => entry.sliceId === sliceId)
       if (entries.length === 0) throw this.#notFound(sliceId)
-      await this.#unlinkAll(entries)
+      await this.#removeAll(entries)
     })
   }
 
@@ -129,9 +129,8 @@ export class FileStore implements SliceStore {
   beginEpoch(): Promise<bigint> {
     return this.#change('begin an epoch in', async () => {
       await this.#checkOwned()
-      if (this.#epoch >= INT8_MAX)
-        throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
       const next = this.#epoch + 1n
+      if (next > INT8_MAX) throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
       await replaceEpoch(this.directory, next)
       this.#epoch = next
       await fsyncDirectory(this.directory)
@@ -149,9 +148,9 @@ export class FileStore implements SliceStore {
     return this.#change('prune', async () => {
       await this.#checkOwned()
       const entries = await this.#published()
-      if (!entries.some((entry) => entry.sliceId === newestGoodId) || newestGoodId === null) return []
+      if (newestGoodId === null || !entries.some((entry) => entry.sliceId === newestGoodId)) return []
       const removed = slicesToRemove(entries, this.#keep, newestGoodId, Date.now())
-      await this.#unlinkAll(removed)
+      await this.#removeAll(removed)
       return removed.map((entry) => entry.sliceId)
     })
   }
@@ -199,7 +198,7 @@ export class FileStore implements SliceStore {
     return null
   }
 
-  /** Reads a slice in full. What cannot be judged here (a newer format, an unsafe path) is not good, but not removed as damaged. */
+  /** Reads a slice in full. What cannot be judged here (a newer format, an unsafe path) does not count as good. */
   async #isGood(sliceId: bigint): Promise<boolean> {
     try {
       const source = await this.open(sliceId)
@@ -223,12 +222,13 @@ export class FileStore implements SliceStore {
     this.#epoch = used > written ? used : written
   }
 
-  async #unlinkAll(entries: readonly SliceEntry[]): Promise<void> {
-    for (const entry of entries) {
-      await unlink(entry.path)
+  /** Oldest first, so that a crash halfway leaves the newer ones. */
+  async #removeAll(newestFirst: readonly SliceEntry[]): Promise<void> {
+    for (const entry of newestFirst.toReversed()) {
+      await removeFile(entry.path)
       this.#good.delete(entry.sliceId)
     }
-    if (entries.length > 0) await fsyncDirectory(this.directory)
+    if (newestFirst.length > 0) await fsyncDirectory(this.directory)
   }
 
   async #checkOwned(): Promise<void> {

@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs'
-import { chmod, lstat, mkdir } from 'node:fs/promises'
+import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf, ForksnapError, type ForksnapErrorDetails } from '../errors'
 import { chmodFd, closeFd, fstatFd, fsyncFd, openFd } from './descriptor'
@@ -101,6 +101,13 @@ export async function createExclusive(path: string): Promise<number> {
     await closeFd(fd)
     throw error
   }
+}
+
+/** Removes a name, which may be gone already. */
+export async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error
+  })
 }
 
 function checkOwnerAndMode(path: string, stats: Stats): void {
