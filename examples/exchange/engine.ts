@@ -55,6 +55,7 @@ export class Engine {
   apply(operation: Operation): OperationResults[Method]
   apply(operation: Operation): OperationResults[Method] {
     const time = checkTime(operation.time)
+    if (typeof operation.params !== 'object' || operation.params === null) throw invalid('invalid params')
     switch (operation.method) {
       case 'register_user':
         return this.registerUser(operation.params)

@@ -102,7 +102,7 @@ export class Flow {
     if (choice < PER_MILLE.balanceUpdate) return this.balanceUpdate(user, market, time)
     if (choice < PER_MILLE.balanceUpdate + PER_MILLE.transfer) return this.transfer(user, market, time)
     if (choice < PER_MILLE.balanceUpdate + PER_MILLE.transfer + PER_MILLE.crossing) return this.crossing(user, market, time)
-    // Every trade takes resting orders away, so putting more is a little likelier than cancelling, until there are enough.
+    // Whichever of the two brings the books back to their size: about as many of both, and one more put for each trade.
     const cancel = this.engine.openOrders.size > this.targetOrders
     return cancel ? this.cancel(user, market, time) : this.put(user, this.restingOrder(user, market), time)
   }

@@ -91,18 +91,25 @@ function utf8(value: ReadValue | undefined): string {
 }
 
 /**
- * Checks what must hold of every state: users are numbered without a gap, the books are not crossed, ids are below the
+ * Checks what must hold of every state: users are numbered without a gap, the books are not crossed, ids are within the
  * counters, and exactly what the resting orders need is frozen. Throws a RangeError naming the first that does not.
  */
 export function checkState(engine: Engine): void {
   for (let id = 1; id <= engine.users.length; id++) {
     if (engine.users[id - 1]?.id !== id) throw new RangeError(`user ${id} is missing`)
   }
-  for (const { config, asks, bids } of engine.markets.values()) {
+  let trades = 0
+  for (const { config, asks, bids, tradeCount } of engine.markets.values()) {
+    trades += tradeCount
     if (asks.best !== null && bids.best !== null && asks.best.price <= bids.best.price) {
       throw new RangeError(`the book of ${config.name} is crossed`)
     }
   }
+  if (trades !== engine.tradeId) throw new RangeError(`${engine.tradeId} trades were counted, the markets had ${trades}`)
+  checkFrozen(engine)
+}
+
+function checkFrozen(engine: Engine): void {
   const assetCount = engine.assets.size
   const needed = new Float64Array(engine.users.length * assetCount)
   for (const order of restingOrders(engine)) {

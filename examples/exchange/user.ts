@@ -26,8 +26,9 @@ export class User {
   }
 
   removeOrder(order: Order): void {
-    const place = this.placeOf(order.id)
-    if (this.orders[place] !== order) throw new Error(`order ${order.id} is not among those of user ${this.id}`)
+    // Comparing a thousand references side by side is quicker than looking into ten orders all over the heap.
+    const place = this.orders.indexOf(order)
+    if (place < 0) throw new Error(`order ${order.id} is not among those of user ${this.id}`)
     this.orders.splice(place, 1)
   }
 

@@ -1,0 +1,58 @@
+import type { Column, SliceWriter, TableWriter } from '../../src/slice/types'
+import { digest } from './digest'
+import { Engine } from './engine'
+import { Flow } from './flow'
+import { writeState } from './state'
+
+/*
+ * Prints how long the engine takes to fill its books, to trade, to digest and to write its rows into nothing, and how
+ * much memory an order takes. Run it as `node --expose-gc dist/examples/exchange/measure.js [orders] [operations]`.
+ */
+
+const START_MS = Date.UTC(2026, 0, 1)
+
+const nothing: SliceWriter = {
+  table<const C extends readonly Column[]>(name: string): TableWriter<C> {
+    return {
+      name,
+      row() {},
+      rows(items, toRow) {
+        for (const item of items) toRow(item)
+      },
+    }
+  },
+  blob() {},
+  set() {},
+}
+
+function timed<T>(what: string, work: () => T): T {
+  const start = performance.now()
+  const result = work()
+  console.log(`${what}: ${((performance.now() - start) / 1000).toFixed(2)} s`)
+  return result
+}
+
+function memoryUsed(): number {
+  globalThis.gc?.()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
+
+function main(orders: number, operations: number): void {
+  const before = memoryUsed()
+  const engine = new Engine()
+  const flow = new Flow(engine, { seed: 1 })
+  timed(`fill with ${orders} orders`, () => flow.fillBooks(orders, START_MS))
+  const after = memoryUsed()
+  const perOrder = ((after - before) / engine.openOrders.size).toFixed(0)
+  console.log(`memory: ${((after - before) / 1e6).toFixed(0)} MB, ${perOrder} bytes per order`)
+  timed(`${operations} operations`, () => {
+    for (let i = 0; i < operations; i++) flow.next(START_MS + i)
+  })
+  console.log(`open orders: ${engine.openOrders.size}, trades: ${engine.tradeId}, users: ${engine.users.length}`)
+  const first = timed('digest', () => digest(engine))
+  const second = timed('rows and digest', () => writeState(engine, nothing))
+  if (first !== second) throw new Error(`digest ${first} is not that of the rows, ${second}`)
+}
+
+main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 500_000))
