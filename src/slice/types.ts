@@ -56,7 +56,7 @@ export type RowValues<C extends readonly Column[]> = {
 }
 
 /** What a reader returns for a value: int8 as bigint (or number, see `ColumnOptions`), numeric and dates as text. */
-export type ReadValue = null | boolean | number | bigint | string | Uint8Array | JsonValue
+export type ReadValue = bigint | Uint8Array | JsonValue
 
 export interface TableWriter<C extends readonly Column[]> {
   readonly name: string

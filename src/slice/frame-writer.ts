@@ -1,0 +1,95 @@
+import { crc32 } from 'node:zlib'
+import { ForksnapError } from '../errors'
+import { compress } from './codec'
+import { CONTROL_BYTES_MAX, FRAME_HEADER_BYTES, FrameType, TRAILER_BYTES_MAX } from './format'
+import { encodeFooter, encodeFrameHeader, encodePreamble } from './format'
+import type { SliceTarget } from './target'
+import type { Codec } from './types'
+
+/** Puts frames into the target, keeps the chain of checksums and syncs every so often. Knows nothing of rows. */
+export class FrameWriter {
+  /** Bytes written so far. */
+  bytes = 0
+  /** Link of the chain after the last frame. */
+  chain: number
+  /** What the target threw; nothing can be written after it. */
+  failure: unknown
+
+  private unsynced = 0
+
+  constructor(
+    private readonly target: SliceTarget,
+    private readonly codec: Codec,
+    private readonly syncEveryBytes: number,
+  ) {
+    const preamble = encodePreamble()
+    this.chain = preamble.chain
+    this.put(preamble.bytes)
+  }
+
+  /** A frame of JSON text. Throws `ERR_INVALID_VALUE` if it is longer than such a frame can be. */
+  json(type: FrameType, text: string): void {
+    const payload = Buffer.from(text)
+    const most = type === FrameType.trailer ? TRAILER_BYTES_MAX : CONTROL_BYTES_MAX
+    if (payload.length > most) {
+      const what = type === FrameType.header ? 'meta' : `frame ${type}`
+      throw new ForksnapError('ERR_INVALID_VALUE', `The slice's ${what} has ${payload.length} bytes, more than ${most}`)
+    }
+    this.separate(type, 'none', payload, payload.length)
+  }
+
+  /** A frame of payload that may be compressed. */
+  data(type: FrameType, payload: Uint8Array): void {
+    const packed = compress(this.codec, payload)
+    if (packed === undefined) this.separate(type, 'none', payload, payload.length)
+    else this.separate(type, this.codec, packed, payload.length)
+  }
+
+  /** The same for a payload that has room for the frame header in front of it. */
+  dataWithRoom(type: FrameType, frame: Uint8Array): void {
+    const payload = frame.subarray(FRAME_HEADER_BYTES)
+    const packed = compress(this.codec, payload)
+    if (packed !== undefined) return this.separate(type, this.codec, packed, payload.length)
+    this.header(frame, type, 'none', payload, payload.length)
+    this.put(frame)
+  }
+
+  /** Writes the trailer and the footer, and syncs. */
+  end(trailer: string): void {
+    const trailerOffset = this.bytes
+    const checksum = this.chain
+    this.json(FrameType.trailer, trailer)
+    this.put(encodeFooter({ trailerOffset, trailerBytes: this.bytes - trailerOffset, chain: checksum }))
+    if (this.syncEveryBytes > 0) this.sync()
+  }
+
+  private separate(type: FrameType, codec: Codec, payload: Uint8Array, rawBytes: number): void {
+    const header = new Uint8Array(FRAME_HEADER_BYTES)
+    this.header(header, type, codec, payload, rawBytes)
+    this.put(header)
+    this.put(payload)
+  }
+
+  private header(target: Uint8Array, type: FrameType, codec: Codec, payload: Uint8Array, rawBytes: number): void {
+    const frame = { type, codec, storedBytes: payload.length, rawBytes, payloadCrc: crc32(payload) }
+    this.chain = encodeFrameHeader(target, frame, this.chain)
+  }
+
+  private put(data: Uint8Array): void {
+    try {
+      this.target.write(data)
+      this.bytes += data.length
+      this.unsynced += data.length
+      if (this.syncEveryBytes > 0 && this.unsynced >= this.syncEveryBytes) this.sync()
+    } catch (error) {
+      // After a failed write nobody knows how much of it is there, and a failed sync is final.
+      this.failure = error
+      throw error
+    }
+  }
+
+  private sync(): void {
+    this.unsynced = 0
+    this.target.sync?.()
+  }
+}
