@@ -156,12 +156,12 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     this.#assertOpen()
     const running = this.#running
     running?.work.abort(new ForksnapError('ERR_ABORTED', 'The snapshot was ended because the state is being reset'))
-    const epoch = this.#beginEpoch(this.#resetting, running?.work.settled)
+    const epoch = this.#beginEpoch([this.#resetting, running?.work.settled])
     this.#resetting = epoch.catch(() => undefined)
     return epoch
   }
 
-  async #beginEpoch(...after: (Promise<unknown> | undefined)[]): Promise<bigint> {
+  async #beginEpoch(after: readonly unknown[]): Promise<bigint> {
     await Promise.all(after)
     return this.#options.store.beginEpoch()
   }
@@ -327,7 +327,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   }
 
   #tell<K extends keyof SnapshotterEvents<M>>(event: K, ...args: SnapshotterEvents<M>[K]): void {
-    tell(this as unknown as EventEmitter, event, args)
+    tell(this, event, args)
   }
 
   #assertNotClosed(): void {

@@ -75,7 +75,8 @@ export async function takeSlice<M extends SliceMeta>(
 
 function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>, warmed: WarmUpReport) {
   const { pauseMs, forkMs, quiesceMs, loopDelayP99Ms, cowBytes, childMs } = outcome
-  const longestGapMs = Math.max(outcome.longestGapMs, warmed.longestPassMs)
+  // The loop's delay is sampled each millisecond; the pause and the passes are known more exactly, and were gaps.
+  const longestGapMs = Math.max(outcome.longestGapMs, pauseMs, warmed.longestPassMs)
   return { pauseMs, forkMs, quiesceMs, longestGapMs, loopDelayP99Ms, cowBytes, childMs }
 }
 
