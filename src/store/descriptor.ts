@@ -15,16 +15,20 @@ export const truncateFd = promisify(fs.ftruncate)
 const read = promisify(fs.read)
 const write = promisify(fs.write)
 
-/** Reads up to `length` bytes at `position` into a new buffer; it is shorter only where the file ends. */
-export async function readAt(fd: number, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(length)
+/** Reads at `position` into a buffer; what it returns is shorter than the buffer only where the file ends. */
+export async function readInto(fd: number, buffer: Buffer, position: number): Promise<Buffer> {
   let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await read(fd, buffer, filled, length - filled, position + filled)
+  while (filled < buffer.length) {
+    const { bytesRead } = await read(fd, buffer, filled, buffer.length - filled, position + filled)
     if (bytesRead === 0) break
     filled += bytesRead
   }
   return buffer.subarray(0, filled)
+}
+
+/** Reads up to `length` bytes at `position` into a new buffer. */
+export function readAt(fd: number, position: number, length: number): Promise<Buffer> {
+  return readInto(fd, Buffer.allocUnsafe(length), position)
 }
 
 /** Writes all of a text at the start of a file. */

@@ -77,6 +77,7 @@ export class FileSink implements SliceSink {
     let published: SliceInfo | null = null
     try {
       const position = checkPosition(meta)
+      await this.#checkRight()
       await this.#checkFile(meta, trailer)
       await fsyncFd(this.fd)
       published = await this.#host.exclusive(() => this.#publish(position, meta, trailer))
@@ -91,8 +92,7 @@ export class FileSink implements SliceSink {
   }
 
   async #publish(position: bigint, meta: SliceMeta, trailer: SliceTrailer): Promise<SliceInfo> {
-    await this.#host.checkOwned()
-    if (this.#host.currentEpoch() !== this.#epoch) throw this.#fenced()
+    await this.#checkRight()
     const name = sliceName({ epoch: this.#epoch, position, sliceId: this.sliceId })
     const path = join(this.#host.directory, name)
     const { mtime } = await fstatFd(this.fd)
@@ -106,6 +106,14 @@ export class FileSink implements SliceSink {
     const { rows, bytes } = trailer
     const key = { sliceId: this.sliceId, epoch: this.#epoch, position }
     return { ...key, rows, bytes, createdAt: mtime, meta, location: path }
+  }
+
+  /** Asked first, for a clear answer, and again just before the rename, when nothing else can change any more. */
+  async #checkRight(): Promise<void> {
+    await this.#host.checkOwned()
+    if (this.#host.currentEpoch() === this.#epoch) return
+    const epochs = `it was begun in epoch ${this.#epoch}, now it is epoch ${this.#host.currentEpoch()}`
+    throw new ForksnapError('ERR_FENCED', `Slice ${this.sliceId} was not published: ${epochs}; save again`)
   }
 
   /** The file must be the one that was created, as long as the child said, and begin and end with what the child said. */
@@ -151,11 +159,6 @@ export class FileSink implements SliceSink {
   #mismatch(why: string, cause?: unknown): ForksnapError {
     const message = `Slice ${this.sliceId} was not published: ${why}; see what else writes to ${this.#tempPath}`
     return new ForksnapError('ERR_STORE_FAILED', message, { path: this.#tempPath, cause })
-  }
-
-  #fenced(): ForksnapError {
-    const epochs = `it was begun in epoch ${this.#epoch}, now it is epoch ${this.#host.currentEpoch()}`
-    return new ForksnapError('ERR_FENCED', `Slice ${this.sliceId} was not published: ${epochs}; save again`)
   }
 }
 

@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
 import { readHeader, readTrailer, SliceParser } from '../slice/reader'
 import type { SliceHeader, SliceMeta, SliceTrailer } from '../slice/types'
-import { closeFd, readAt } from './descriptor'
+import { closeFd, readAt, readInto } from './descriptor'
 import type { SliceKey } from './file-names'
 import { asStoreError, openRegular } from './safe-open'
 import type { SliceHandlers, SliceInfo, SliceSource } from './store'
@@ -13,7 +13,7 @@ const CHUNK_BYTES = 1024 * 1024
 /** Sets a damaged file aside if this process may; returns the path at which it is now. */
 export type SetAside = (path: string, file: { dev: number; ino: number }) => Promise<string>
 
-/** A published slice that is open for reading. Memory stays constant: one chunk and one frame at a time. */
+/** A published slice that is open for reading. It holds one chunk and one frame at a time, however long the slice is. */
 export class FileSource implements SliceSource {
   readonly info: SliceInfo
   readonly header: SliceHeader
@@ -82,8 +82,9 @@ export class FileSource implements SliceSource {
   async #parse(handlers: SliceHandlers): Promise<SliceTrailer> {
     const parser = new SliceParser(handlers)
     const total = this.info.bytes
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, total))
     for (let position = 0; position < total;) {
-      const chunk = await this.#readChunk(position, Math.min(CHUNK_BYTES, total - position))
+      const chunk = await this.#readChunk(buffer.subarray(0, total - position), position)
       this.#checkOpen()
       if (chunk.length === 0) break
       parser.push(chunk)
@@ -93,9 +94,9 @@ export class FileSource implements SliceSource {
     return parser.end()
   }
 
-  async #readChunk(position: number, length: number): Promise<Buffer> {
+  async #readChunk(buffer: Buffer, position: number): Promise<Buffer> {
     try {
-      return await readAt(this.#fd, position, length)
+      return await readInto(this.#fd, buffer, position)
     } catch (error) {
       throw asStoreError(error, 'read the slice', this.info.location)
     }
