@@ -54,7 +54,7 @@ const INPUTS = ['native', 'binding.gyp', 'package.json']
 
 function newest(path) {
   return Number(
-    execFileSync('find', [path, '-type', 'f', '-printf', '%T@\\n'], { encoding: 'utf8' }).split('\n').sort().at(-2),
+    execFileSync('find', [path, '-type', 'f', '-printf', '%T@\\n'], { encoding: 'utf8' }).split('\n').sort().at(-1),
   )
 }
 
