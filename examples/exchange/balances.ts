@@ -18,16 +18,16 @@ export class Balances {
   }
 
   available(userId: number, asset: number): number {
-    return this.page(userId)[this.slot(userId, asset)] as number
+    return this.page(userId)[this.slot(userId, asset)]
   }
 
   frozen(userId: number, asset: number): number {
-    return this.page(userId)[this.slot(userId, asset) + 1] as number
+    return this.page(userId)[this.slot(userId, asset) + 1]
   }
 
   /** Sum of all balances of an asset, available and frozen. */
   supply(asset: number): number {
-    return this.supplies[asset] as number
+    return this.supplies[asset]
   }
 
   /** Whether `units` more of an asset may come in without passing the bound of its supply. */
@@ -76,7 +76,7 @@ export class Balances {
 
   private add(userId: number, slot: number, units: number): void {
     const page = this.page(userId)
-    const sum = (page[slot] as number) + units
+    const sum = page[slot] + units
     if (!(sum >= 0 && sum <= UNITS_MAX)) throw new RangeError(`balance of user ${userId} would become ${sum} units`)
     page[slot] = sum
   }
@@ -88,6 +88,6 @@ export class Balances {
   private page(userId: number): Float64Array {
     const number = Math.floor(userId / PAGE_USERS)
     while (this.pages.length <= number) this.pages.push(new Float64Array(PAGE_USERS * this.assetCount * 2))
-    return this.pages[number] as Float64Array
+    return this.pages[number]
   }
 }

@@ -18,8 +18,8 @@ export const UNITS_MAX = 4e15
 
 /** Longest text that is looked at, in UTF-16 units. No value within range needs more. */
 const TEXT_LENGTH_MAX = 40
-/** The largest value that can take one more decimal digit and stay a safe integer. */
-const APPEND_MAX = Math.floor((Number.MAX_SAFE_INTEGER - 9) / 10)
+/** The largest value that can take one more decimal digit and may still be a safe integer, which the end decides. */
+const APPEND_MAX = Math.floor(Number.MAX_SAFE_INTEGER / 10)
 
 const MINUS = 45
 const POINT = 46
@@ -88,11 +88,11 @@ export function formatDecimal(units: number, digits: number): string {
 }
 
 function formatFraction(fraction: number, digits: number): string {
-  if (digits === 4) return FOUR_DIGITS[fraction] as string
-  if (digits === 2) return TWO_DIGITS[fraction] as string
+  if (digits === 4) return FOUR_DIGITS[fraction]
+  if (digits === 2) return TWO_DIGITS[fraction]
   if (digits === 6) {
     const high = Math.floor(fraction / 100)
-    return (FOUR_DIGITS[high] as string) + (TWO_DIGITS[fraction - high * 100] as string)
+    return FOUR_DIGITS[high] + TWO_DIGITS[fraction - high * 100]
   }
   return String(fraction).padStart(digits, '0')
 }
@@ -105,11 +105,6 @@ export function powerOfTen(exponent: number): number {
 }
 
 const POWERS_OF_TEN: readonly number[] = Array.from({ length: 16 }, (_, exponent) => Number(`1e${exponent}`))
-
-/** Two digits of a clock or calendar, 0 to 99, and three of milliseconds have the same need as fractions. */
-export function twoDigits(value: number): string {
-  return TWO_DIGITS[value] as string
-}
 
 function paddedNumbers(digits: number): readonly string[] {
   return Array.from({ length: 10 ** digits }, (_, value) => String(value).padStart(digits, '0'))

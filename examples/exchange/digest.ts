@@ -107,7 +107,8 @@ export class StateDigest {
   /** 16 hexadecimal digits. */
   result(engine: Engine): string {
     const all = new SequenceHash(5)
-    for (const part of [this.orders, this.users, this.balances, this.markets]) part.value().forEach((n) => all.number(n))
+    for (const part of [this.orders, this.users, this.balances, this.markets])
+      part.value().forEach((n) => all.number(n))
     for (const number of [...this.keySums, this.keyCount, engine.orderId, engine.tradeId]) all.number(number)
     return all
       .value()

@@ -78,7 +78,7 @@ export class Flow {
       const user = this.addUser(time)
       const orders = Math.min(ORDERS_PER_USER, count - done)
       for (let i = 0; i < orders; i++) {
-        const market = this.markets[(done + i) % this.markets.length] as Market
+        const market = this.markets[(done + i) % this.markets.length]
         this.apply('order_put', this.restingOrder(user, market), time)
       }
       done += orders
@@ -101,7 +101,8 @@ export class Flow {
     const choice = this.random.below(1000)
     if (choice < PER_MILLE.balanceUpdate) return this.balanceUpdate(user, market, time)
     if (choice < PER_MILLE.balanceUpdate + PER_MILLE.transfer) return this.transfer(user, market, time)
-    if (choice < PER_MILLE.balanceUpdate + PER_MILLE.transfer + PER_MILLE.crossing) return this.crossing(user, market, time)
+    if (choice < PER_MILLE.balanceUpdate + PER_MILLE.transfer + PER_MILLE.crossing)
+      return this.crossing(user, market, time)
     // Whichever of the two brings the books back to their size: about as many of both, and one more put for each trade.
     const cancel = this.engine.openOrders.size > this.targetOrders
     return cancel ? this.cancel(user, market, time) : this.put(user, this.restingOrder(user, market), time)
@@ -201,7 +202,7 @@ export class Flow {
 
   private pick<T>(items: readonly T[]): T {
     if (items.length === 0) throw new RangeError('the flow needs users and markets: fill the books first')
-    return items[this.random.below(items.length)] as T
+    return items[this.random.below(items.length)]
   }
 }
 

@@ -37,9 +37,8 @@ export function checkU64(value: unknown, what: string): string {
   return value
 }
 
-/** An order's id. Ids beyond the safe range were never given out: they read as 0, which no order has. */
+/** An order's id. Those beyond the safe range are valid but were never given out: they read as 0, which no order has. */
 export function checkOrderId(value: unknown): number {
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? value : 0
   const id = Number(checkU64(value, 'order_id'))
   return Number.isSafeInteger(id) ? id : 0
 }
@@ -62,6 +61,7 @@ export function checkFlag(value: unknown, what: string): boolean {
 
 /** A whole number from 0 to `max`. */
 export function checkCount(value: unknown, max: number, what: string): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) throw invalid(`invalid ${what}`)
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max)
+    throw invalid(`invalid ${what}`)
   return value
 }

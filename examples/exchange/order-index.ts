@@ -29,6 +29,6 @@ export class OrderIndex {
   }
 
   private part(id: number): Map<number, Order> {
-    return this.parts[id % PARTS] as Map<number, Order>
+    return this.parts[id % PARTS]
   }
 }

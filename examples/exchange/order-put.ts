@@ -72,7 +72,8 @@ function checkFunds(engine: Engine, order: Order, params: Params): number {
   const { base, quote, baseUnitsPerAmount } = order.market.figures
   if (order.side === 'ASK') {
     // Amounts beyond the exact range are beyond every balance too: rounding keeps the order of the two.
-    if (order.amount * baseUnitsPerAmount > engine.balances.available(order.user.id, base.index)) throw notEnoughBalance()
+    if (order.amount * baseUnitsPerAmount > engine.balances.available(order.user.id, base.index))
+      throw notEnoughBalance()
     return 0
   }
   const available = engine.balances.available(order.user.id, quote.index)

@@ -47,7 +47,8 @@ function restoreBalance(engine: Engine, row: Row): void {
   const user = engine.user(row[1])
   const { index, precision } = engine.asset(row[2])
   const kind = row[3]
-  if (kind !== AVAILABLE && kind !== FROZEN) throw new RangeError(`balance_slice: there is no kind ${String(kind)}`)
+  if (kind !== AVAILABLE && kind !== FROZEN)
+    throw new RangeError(`balance_slice: column t is neither ${AVAILABLE} nor ${FROZEN}`)
   const units = parseDecimal(row[4], precision, 'balance')
   engine.balances.restore(user.id, index, kind === AVAILABLE ? 'available' : 'frozen', units)
 }
@@ -105,7 +106,8 @@ export function checkState(engine: Engine): void {
       throw new RangeError(`the book of ${config.name} is crossed`)
     }
   }
-  if (trades !== engine.tradeId) throw new RangeError(`${engine.tradeId} trades were counted, the markets had ${trades}`)
+  if (trades !== engine.tradeId)
+    throw new RangeError(`${engine.tradeId} trades were counted, the markets had ${trades}`)
   checkFrozen(engine)
 }
 
@@ -116,7 +118,7 @@ function checkFrozen(engine: Engine): void {
     if (order.id > engine.orderId) throw new RangeError(`order ${order.id} is newer than the counter of order ids`)
     const { base, quote } = order.market.figures
     const place = (order.user.id - 1) * assetCount + (order.side === 'ASK' ? base : quote).index
-    needed[place] = (needed[place] as number) + order.frozen
+    needed[place] = needed[place] + order.frozen
   }
   for (const user of engine.users) {
     for (const { symbol, index } of engine.assets.values()) {

@@ -4,7 +4,6 @@ import { AVAILABLE, FROZEN, StateDigest, balanceEntries, restingOrders, seenEntr
 import type { Engine } from './engine'
 import type { Order } from './order'
 import { restoreHandlers } from './restore'
-import { formatTimestamp } from './timestamp'
 import { parseUpdateKey } from './user'
 
 /**
@@ -24,19 +23,6 @@ export const TABLES = {
   market_slice: [
     ['market', 'varchar(30)'],
     ['trade_count', 'int8', { as: 'number' }],
-  ],
-  business_slice: [
-    ['user_id', 'int4'],
-    ['asset', 'varchar(30)'],
-    ['business', 'text'],
-    ['business_id', 'numeric(20,0)'],
-  ],
-  balance_slice: [
-    ['id', 'int8', { as: 'number' }],
-    ['user_id', 'int4'],
-    ['asset', 'varchar(30)'],
-    ['t', 'int2'],
-    ['balance', 'numeric(30,16)'],
   ],
   order_slice: [
     ['id', 'int8', { as: 'number' }],
@@ -58,6 +44,19 @@ export const TABLES = {
     ['post_only', 'bool'],
     ['signature', 'bytea'],
   ],
+  balance_slice: [
+    ['id', 'int8', { as: 'number' }],
+    ['user_id', 'int4'],
+    ['asset', 'varchar(30)'],
+    ['t', 'int2'],
+    ['balance', 'numeric(30,16)'],
+  ],
+  business_slice: [
+    ['user_id', 'int4'],
+    ['asset', 'varchar(30)'],
+    ['business', 'text'],
+    ['business_id', 'numeric(20,0)'],
+  ],
 } as const satisfies Record<string, readonly Column[]>
 
 export type TableName = keyof typeof TABLES
@@ -69,7 +68,8 @@ const NO_BYTES = new Uint8Array(0)
 
 /**
  * Writes the whole state and returns its digest, computed from the same pass. The tables come in the order in which
- * restoring needs them: users before what belongs to them; orders by priority, so that each finds its place at once.
+ * restoring needs them: users before what belongs to them. Orders come early, since a warm-up that has a limit of rows
+ * should reach them, and by priority, so that each finds its place at once.
  */
 export function writeState(engine: Engine, slice: SliceWriter): string {
   const digest = new StateDigest()
@@ -84,19 +84,19 @@ export function writeState(engine: Engine, slice: SliceWriter): string {
     digest.market(market)
     return [market.config.name, market.tradeCount]
   })
-  slice.table('business_slice', TABLES.business_slice).rows(seenEntries(engine), ({ userId, key }) => {
-    digest.seenKey(userId, key)
-    const { asset, business, businessId } = parseUpdateKey(key)
-    return [userId, asset, business, businessId]
+  slice.table('order_slice', TABLES.order_slice).rows(restingOrders(engine), (order) => {
+    digest.order(order)
+    return orderRow(order)
   })
   let id = 0
   slice.table('balance_slice', TABLES.balance_slice).rows(balanceEntries(engine), ({ userId, asset, kind, units }) => {
     digest.balance(userId, asset.index, kind, units)
     return [++id, userId, asset.symbol, kind, formatDecimal(units, asset.precision)]
   })
-  slice.table('order_slice', TABLES.order_slice).rows(restingOrders(engine), (order) => {
-    digest.order(order)
-    return orderRow(order)
+  slice.table('business_slice', TABLES.business_slice).rows(seenEntries(engine), ({ userId, key }) => {
+    digest.seenKey(userId, key)
+    const { asset, business, businessId } = parseUpdateKey(key)
+    return [userId, asset, business, businessId]
   })
   return digest.result(engine)
 }
@@ -104,13 +104,14 @@ export function writeState(engine: Engine, slice: SliceWriter): string {
 function orderRow(order: Order): RowValues<typeof TABLES.order_slice> {
   const { config, figures } = order.market
   const { amountPrecision, pricePrecision } = config
+  const createTime = new Date(order.createTime)
   const frozenAsset = order.side === 'ASK' ? figures.base : figures.quote
   return [
     order.id,
     order.type,
     order.side,
-    formatTimestamp(order.createTime),
-    formatTimestamp(order.updateTime),
+    createTime,
+    order.updateTime === order.createTime ? createTime : new Date(order.updateTime),
     order.user.id,
     config.name,
     formatDecimal(order.price, pricePrecision),

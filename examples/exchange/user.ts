@@ -51,7 +51,7 @@ export class User {
     let high = this.orders.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.orders[middle] as Order).id < id) low = middle + 1
+      if (this.orders[middle].id < id) low = middle + 1
       else high = middle
     }
     return low

@@ -33,7 +33,13 @@ export class TestExchange {
   }
 
   /** A limit order in ETH_USDT, unless `more` says otherwise. */
-  put(user: number, side: 'ASK' | 'BID', amount: string, price: string, more: Partial<OperationParams['order_put']> = {}) {
+  put(
+    user: number,
+    side: 'ASK' | 'BID',
+    amount: string,
+    price: string,
+    more: Partial<OperationParams['order_put']> = {},
+  ) {
     const order = { user_id: user, market: 'ETH_USDT', order_side: side, order_type: 'LIMIT', amount, price } as const
     return this.apply('order_put', { ...order, ...more })
   }

@@ -168,7 +168,14 @@ export class Model {
     }
     this.orders = this.orders.filter((order) => order.remain > 0n)
     const id = ++this.tradeId
-    return { id, price: format(maker.price, 2), amount: format(amount, 4), quote: format(quote, 6), ask: ask.id, bid: bid.id }
+    return {
+      id,
+      price: format(maker.price, 2),
+      amount: format(amount, 4),
+      quote: format(quote, 6),
+      ask: ask.id,
+      bid: bid.id,
+    }
   }
 
   private cancel(params: OperationParams['order_cancel'], time: number): ModelOutcome {
@@ -204,7 +211,7 @@ export class Model {
   }
 
   private frozenAsset(order: ModelOrder): string {
-    return order.market.split('_')[order.side === 'ASK' ? 0 : 1] as string
+    return order.market.split('_')[order.side === 'ASK' ? 0 : 1]
   }
 
   private add(user: number, asset: string, units: bigint): void {
