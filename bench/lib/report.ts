@@ -1,0 +1,79 @@
+import { availableParallelism, cpus, loadavg, release } from 'node:os'
+import { spread } from './statistics'
+
+/** What the benchmarks print: a table of medians, and whether each target is met. A benchmark measures and never fails. */
+
+export interface Figure {
+  readonly name: string
+  readonly unit: string
+  /** One value per sample. */
+  readonly values: readonly number[]
+}
+
+export interface Target {
+  readonly name: string
+  readonly measured: number
+  readonly limit: number
+  /** Whether the measured value must not be above (`at-most`) or below (`at-least`) the limit. */
+  readonly kind: 'at-most' | 'at-least'
+}
+
+export interface Report {
+  readonly bench: string
+  /** What was measured, in a few words: sizes, rounds. */
+  readonly subject: string
+  readonly figures: readonly Figure[]
+  readonly targets: readonly Target[]
+  readonly notes?: readonly string[]
+}
+
+export function isMet({ measured, limit, kind }: Target): boolean {
+  return kind === 'at-most' ? measured <= limit : measured >= limit
+}
+
+function host() {
+  return {
+    node: process.versions.node,
+    cores: availableParallelism(),
+    cpu: cpus()[0]?.model ?? 'unknown',
+    system: `${process.platform} ${release()}`,
+    loadAverage: Number((loadavg()[0] ?? 0).toFixed(1)),
+  }
+}
+
+export function printReport(report: Report, json: boolean): void {
+  if (json) {
+    const figures = report.figures.map(({ name, unit, values }) => ({ name, unit, ...spread(values), values }))
+    const targets = report.targets.map((target) => ({ ...target, met: isMet(target) }))
+    console.log(JSON.stringify({ ...report, host: host(), figures, targets }))
+    return
+  }
+  const { node, cores, cpu, system, loadAverage } = host()
+  console.log(`${report.bench}: ${report.subject}`)
+  console.log(`Node ${node}, ${cores} cores (${cpu}), ${system}, load average ${loadAverage}`)
+  console.log(tableOf(report.figures))
+  for (const target of report.targets) {
+    const sign = target.kind === 'at-most' ? '<=' : '>='
+    const verdict = isMet(target) ? 'met   ' : 'MISSED'
+    console.log(`${verdict}  ${target.name}: ${short(target.measured)} (target ${sign} ${short(target.limit)})`)
+  }
+  for (const note of report.notes ?? []) console.log(note)
+}
+
+function tableOf(figures: readonly Figure[]): string {
+  const rows = figures.map(({ name, unit, values }) => {
+    const { median, min, max, samples } = spread(values)
+    return [name, short(median), short(min), short(max), unit, String(samples)]
+  })
+  const lines = [['', 'median', 'min', 'max', 'unit', 'n'], ...rows]
+  const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
+  const pad = (text: string, column: number): string =>
+    column === 0 || column === 4 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)
+  return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
+}
+
+/** Three significant digits, or whole numbers with a separator of thousands. */
+function short(value: number): string {
+  if (!Number.isFinite(value)) return String(value)
+  return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
+}
