@@ -3,6 +3,7 @@ import { digest } from '../digest'
 import { Engine } from '../engine'
 import { ExchangeError } from '../errors'
 import type { Operation, OrderPutResult, Result, TransferResult, UserInfo } from '../operations'
+import { orderInfo } from '../order'
 import type { OrderInfo } from '../order'
 import { checkState } from '../restore'
 import { TIME } from './helpers'
@@ -137,7 +138,7 @@ function expectSameState(engine: Engine, model: Model): void {
   const books = MARKETS.flatMap((name) => [engine.market(name).asks, engine.market(name).bids])
   expect({
     balances: pairs.map(({ id, index }) => [engine.balances.available(id, index), engine.balances.frozen(id, index)]),
-    books: books.map((book) => [[...book].map((order) => order.id), book.amount]),
+    books: books.map((book) => [[...book].map(orderInfo), book.amount]),
     tradeId: engine.tradeId,
   }).toEqual({
     balances: pairs.map(({ id, symbol }) => [Number(model.available(id, symbol)), Number(model.frozen(id, symbol))]),
@@ -147,9 +148,9 @@ function expectSameState(engine: Engine, model: Model): void {
   checkState(engine)
 }
 
-function modelBook(model: Model, market: string, side: 'ASK' | 'BID'): [number[], number] {
+function modelBook(model: Model, market: string, side: 'ASK' | 'BID'): [OrderInfo[], number] {
   const orders = model.book(market, side)
-  return [orders.map((order) => order.id), Number(orders.reduce((sum, order) => sum + order.remain, 0n) / 100n)]
+  return [orders.map(expectedOrder), Number(orders.reduce((sum, order) => sum + order.remain, 0n) / 100n)]
 }
 
 /** No operation but a balance update changes how much of an asset there is. */

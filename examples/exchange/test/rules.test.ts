@@ -1,6 +1,7 @@
 import { UNITS_MAX } from '../decimal'
 import { digest } from '../digest'
 import type { OperationParams } from '../operations'
+import { queryOrder } from '../queries'
 import { TestExchange, TIME, refusal } from './helpers'
 
 type PutParams = OperationParams['order_put']
@@ -215,6 +216,8 @@ describe('trading', () => {
     const { exchange, ann, bob } = twoUsers()
     const { order } = exchange.put(ann, 'ASK', '2', '10')
     exchange.put(bob, 'BID', '1', '10')
+    const traded = queryOrder(exchange.engine, 'ETH_USDT', 1)
+    expect(traded.update_time - order.update_time).toBeCloseTo(0.001, 6)
     const now = exchange.apply('order_cancel', { user_id: ann, market: 'ETH_USDT', order_id: 1 })
     expect(now.create_time).toBe(order.create_time)
     expect(now.update_time - order.update_time).toBeCloseTo(0.002, 6)
@@ -275,7 +278,7 @@ describe('market orders', () => {
     const ann = exchange.user(RICH)
     const poor = exchange.user({ USDT: '5' })
     for (const limit of ['', '0', '6']) {
-      exchange.put(ann, 'ASK', '0.5', '10')
+      exchange.put(ann, 'ASK', '0.6', '10')
       const { order } = exchange.put(poor, 'BID', '9', '', { order_type: 'MARKET', quote_limit: limit })
       expect(order.finished_quote).toBe('5.000000')
       exchange.deposit(poor, 'USDT', '5')
