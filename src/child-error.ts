@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { ForksnapError, type ForksnapErrorCode } from './errors'
 
 /** The fields of a child's error that survive the way to the parent, beside name, message and stack. */
@@ -10,31 +11,68 @@ interface Described {
   fields?: Record<string, unknown>
 }
 
-/** At most this many characters of a stack: the status page holds 8 KiB in all. */
-const STACK_MAX = 3000
-const MESSAGE_MAX = 3000
+/** What the status page holds of a message, in bytes of UTF-8; the same number as `kMessageMax` in `status_page.h`. */
+const DESCRIPTION_BYTES_MAX = 8 << 10
+/** A name, message, field or stack begins with at most so many characters, and is cut further if that is too much. */
+const TEXT_MAX = 3000
+const INDESCRIBABLE = 'the child threw something that cannot be described'
+
+/** What a getter says, as text; undefined where it throws or says something else. */
+function read(get: () => unknown): string | undefined {
+  try {
+    const value = get()
+    return value === undefined ? undefined : String(value)
+  } catch {
+    return undefined
+  }
+}
+
+function readField(thrown: Record<string, unknown>, key: string): unknown {
+  try {
+    const value = thrown[key]
+    return typeof value === 'string' || typeof value === 'number' ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** An error of another realm (`node:vm`) is no `instanceof Error`, and an error whose prototype was changed no native one. */
+function isError(thrown: unknown): thrown is Error {
+  try {
+    return isNativeError(thrown) || thrown instanceof Error
+  } catch {
+    return false
+  }
+}
 
 function describeValue(thrown: unknown): Described {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown).slice(0, MESSAGE_MAX) }
+  if (!isError(thrown)) return { name: 'Error', message: read(() => String(thrown)) ?? INDESCRIBABLE }
   const fields: Record<string, unknown> = {}
   for (const key of keptFields) {
-    const value = (thrown as unknown as Record<string, unknown>)[key]
-    if (typeof value === 'string' || typeof value === 'number') fields[key] = value
+    const value = readField(thrown as unknown as Record<string, unknown>, key)
+    if (value !== undefined) fields[key] = value
   }
+  const stack = read(() => thrown.stack)
   return {
-    name: String(thrown.name),
-    message: String(thrown.message).slice(0, MESSAGE_MAX),
-    ...(typeof thrown.stack === 'string' ? { stack: thrown.stack.slice(0, STACK_MAX) } : {}),
+    name: read(() => thrown.name) ?? 'Error',
+    message: read(() => thrown.message) ?? INDESCRIBABLE,
+    ...(stack === undefined ? {} : { stack }),
     fields,
   }
 }
 
-/** In the child: what was thrown, as text for the status page. Never throws itself, whatever the value's getters do. */
+const cutTo = (max: number) => (_key: string, value: unknown) =>
+  typeof value === 'string' ? value.slice(0, max) : value
+
+/**
+ * In the child: what was thrown, as JSON for the status page. Never throws itself, whatever the value's getters do, and
+ * is never longer than the page: cut there, it would be no JSON any more.
+ */
 export function describeError(thrown: unknown): string {
-  try {
-    return JSON.stringify(describeValue(thrown))
-  } catch {
-    return JSON.stringify({ name: 'Error', message: 'the child threw something that cannot be described' })
+  const described = describeValue(thrown)
+  for (let max = TEXT_MAX; ; max = Math.floor(max / 2)) {
+    const text = JSON.stringify(described, cutTo(max))
+    if (Buffer.byteLength(text) <= DESCRIPTION_BYTES_MAX) return text
   }
 }
 

@@ -6,6 +6,7 @@ import { createHook } from 'node:async_hooks'
 import { writeSync } from 'node:fs'
 import v8 from 'node:v8'
 import { binding, Outcome } from './binding'
+import { isThenable } from './checks'
 import { describeError } from './child-error'
 import type { ChildContext } from './fork-job'
 
@@ -29,10 +30,6 @@ function sealProcess(exit: (code: number) => never, abort: () => never): void {
   Object.assign(process, replacements)
   // Node took its pid at the start: process.kill(process.pid) in the child would hit the parent.
   Object.defineProperty(process, 'pid', { value: binding().getpid(), enumerable: true, configurable: true })
-}
-
-function isThenable(value: unknown): boolean {
-  return (typeof value === 'object' || typeof value === 'function') && value !== null && 'then' in value
 }
 
 /** Runs the child's work to its end and leaves the process. Never returns. */

@@ -12,7 +12,8 @@ import { prepareBareChild, runChild } from './child'
 import { reviveError } from './child-error'
 import { ChildGuard, type KillReason } from './child-guard'
 import { ForksnapError } from './errors'
-import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, Progress } from './fork-job'
+import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
+import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
 import { aborted, AGAIN, quiesce } from './quiesce'
@@ -231,21 +232,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   }
 }
 
-export interface ForkChildOptions {
-  readonly signal?: AbortSignal
-  /** Default 5,000 ms. */
-  readonly quiesceMs?: number
-  /** Kill the child if it has not called `child.progress()` for this long; default 0 = no limit. */
-  readonly stallMs?: number
-  /** Kill the child if it runs for longer; default 3,600,000 ms (an hour), 0 = no limit. */
-  readonly totalMs?: number
-  readonly child?: ChildOptions
-  /** Descriptors that the child keeps beside stderr. */
-  readonly keepFds?: readonly number[]
-  readonly onForked?: (info: ForkInfo) => void
-  readonly onProgress?: (progress: Progress) => void
-  readonly progressMs?: number
-}
+export type { ForkChildOptions }
 
 export type ChildResult<T> = Omit<ForkOutcome<undefined, T>, 'prepared'>
 
@@ -262,18 +249,10 @@ export async function forkChild<T>(fn: ChildFunction<T>, options: ForkChildOptio
   if (typeof fn !== 'function') {
     throw new ForksnapError('ERR_INVALID_ARGUMENT', 'forkChild: the first argument must be a synchronous function.')
   }
-  const { quiesceMs = 5000, stallMs = 0, totalMs = 3_600_000, ...rest } = options
-  for (const [name, value] of Object.entries({ quiesceMs, stallMs, totalMs })) {
-    if (typeof value !== 'number' || !(value >= 0) || value > 0x7fffffff) {
-      const message = `forkChild: ${name} must be between 0 and 2147483647 milliseconds, not ${String(value)}.`
-      throw new ForksnapError('ERR_INVALID_ARGUMENT', message)
-    }
-  }
   const job = {
-    ...rest,
+    ...resolveForkChildOptions(options),
     prepare: () => undefined,
     run: fn as (child: ChildContext) => T,
-    limits: { quiesceMs, stallMs, totalMs },
   }
   const { prepared: _prepared, ...result } = await runFork<undefined, T>(job)
   return result

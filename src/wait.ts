@@ -17,8 +17,11 @@ export interface WaitStatus {
 /** Option of `waitpid`: do not wait, return null while the child runs. The system's own value. */
 export const WNOHANG = 1
 
+// Some numbers have two names (SIGABRT and SIGIOT): the first one listed is the one that Node.js itself says.
 const signalNames = new Map<number, NodeJS.Signals>(
-  Object.entries(os.constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]),
+  Object.entries(os.constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name as NodeJS.Signals]),
 )
 
 function toWaitStatus(status: NativeWaitStatus): WaitStatus {

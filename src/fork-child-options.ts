@@ -1,0 +1,59 @@
+import * as check from './checks'
+import { TIMER_MS_MAX } from './checks'
+import { checkChildOptions } from './child-options'
+import type { ChildOptions, ForkInfo, ForkJob, ForkLimits, Progress } from './fork-job'
+
+export interface ForkChildOptions {
+  readonly signal?: AbortSignal
+  /** Default 5,000 ms. */
+  readonly quiesceMs?: number
+  /** Kill the child if it has not called `child.progress()` for this long; default 0 = no limit. */
+  readonly stallMs?: number
+  /** Kill the child if it runs for longer; default 3,600,000 ms (an hour), 0 = no limit. */
+  readonly totalMs?: number
+  readonly child?: ChildOptions
+  /** Descriptors that the child keeps beside stderr. */
+  readonly keepFds?: readonly number[]
+  readonly onForked?: (info: ForkInfo) => void
+  readonly onProgress?: (progress: Progress) => void
+  /** Milliseconds between calls of `onProgress`, from 1; default 100. */
+  readonly progressMs?: number
+}
+
+const DEFAULTS: ForkLimits = { quiesceMs: 5000, stallMs: 0, totalMs: 3_600_000 }
+const FD_MAX = 2 ** 31 - 1
+const LIMITS = ['quiesceMs', 'stallMs', 'totalMs'] as const
+const KEYS: readonly (keyof ForkChildOptions)[] = [
+  ...LIMITS,
+  'signal',
+  'child',
+  'keepFds',
+  'onForked',
+  'onProgress',
+  'progressMs',
+]
+
+/** Checks every option and splits the limits off. Throws `ERR_INVALID_ARGUMENT`, naming the option and its range. */
+export function resolveForkChildOptions(
+  options: ForkChildOptions,
+): Pick<
+  ForkJob<undefined, unknown>,
+  'signal' | 'child' | 'keepFds' | 'onForked' | 'onProgress' | 'progressMs' | 'limits'
+> {
+  check.checkOptions('forkChild: options', options, KEYS)
+  const { quiesceMs, stallMs, totalMs, ...rest } = { ...DEFAULTS, ...options }
+  const limits = { quiesceMs, stallMs, totalMs }
+  for (const name of LIMITS) check.checkNumber(`forkChild: ${name}`, limits[name], 0, TIMER_MS_MAX)
+  const { signal, child, keepFds, progressMs } = rest
+  check.checkSignal('forkChild: signal', signal)
+  if (child !== undefined) checkChildOptions('forkChild: child', child)
+  if (progressMs !== undefined) check.checkWhole('forkChild: progressMs', progressMs, 1, TIMER_MS_MAX)
+  if (keepFds !== undefined && !Array.isArray(keepFds)) {
+    throw check.invalidArgument('forkChild: keepFds', 'a list of descriptors', keepFds)
+  }
+  keepFds?.forEach((fd, index) => check.checkWhole(`forkChild: keepFds[${index}]`, fd, 0, FD_MAX))
+  for (const name of ['onForked', 'onProgress'] as const) {
+    if (rest[name] !== undefined) check.checkFunction(`forkChild: ${name}`, rest[name])
+  }
+  return { ...rest, limits }
+}
