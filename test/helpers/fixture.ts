@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+/** Starts fixture programs in processes of their own, talks to them line by line, and sees to it that they end. */
+
+export interface FixtureOptions {
+  /** Commands before Node, such as `setpriv ...`. */
+  readonly before?: readonly string[]
+  /** Options of Node. */
+  readonly nodeOptions?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** In a process group of its own, whose leader the fixture is. */
+  readonly detached?: boolean
+}
+
+export interface FixtureEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const running = new Set<ChildProcess>()
+
+// A test that failed must not leave its program behind.
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** Path of a fixture: TypeScript ones are run as compiled, modules (.mjs) as they are. */
+export function fixturePath(name: string): string {
+  const path = name.endsWith('.mjs')
+    ? join(__dirname, '../fixtures', name)
+    : join(__dirname, '../../dist/test/fixtures', `${name}.js`)
+  if (!existsSync(path)) throw new Error(`${path} is missing: run npm run build first`)
+  return path
+}
+
+export class Fixture {
+  /** Settles when the program has ended and every process that shared its standard error is gone too. */
+  readonly closed: Promise<FixtureEnd>
+  readonly #child: ChildProcess
+  readonly #lines: string[] = []
+  readonly #waiting: { match: RegExp; resolve: (line: string) => void; reject: (error: Error) => void }[] = []
+  #stderr = ''
+  #over = false
+
+  constructor(name: string, args: readonly string[] = [], options: FixtureOptions = {}) {
+    const command = [
+      ...(options.before ?? []),
+      process.execPath,
+      ...(options.nodeOptions ?? []),
+      fixturePath(name),
+      ...args,
+    ]
+    const settings: SpawnOptions = {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+      detached: options.detached ?? false,
+    }
+    this.#child = spawn(command[0] ?? '', command.slice(1), settings)
+    running.add(this.#child)
+    this.#child.stdin?.on('error', () => undefined)
+    this.#child.stderr?.on('data', (data: Buffer) => (this.#stderr += data.toString()))
+    if (this.#child.stdout !== null) createInterface(this.#child.stdout).on('line', (line) => this.#hear(line))
+    this.closed = this.#waitForEnd()
+    // Whoever waits for it hears of a failure; a test that does not must not crash the runner.
+    this.closed.catch(() => undefined)
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  async #waitForEnd(): Promise<FixtureEnd> {
+    const [code, signal] = (await once(this.#child, 'close')) as [number | null, NodeJS.Signals | null]
+    running.delete(this.#child)
+    this.#over = true
+    const end = { code, signal, stdout: this.#lines.join('\n'), stderr: this.#stderr }
+    for (const { match, reject } of this.#waiting) reject(new Error(`no line matched ${match}: ${JSON.stringify(end)}`))
+    return end
+  }
+
+  #hear(line: string): void {
+    this.#lines.push(line)
+    for (const waiter of this.#waiting.filter(({ match }) => match.test(line))) {
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+      waiter.resolve(line)
+    }
+  }
+
+  /** The first line, past or to come, that matches. Rejects if the program ends without one. */
+  line(match: RegExp): Promise<string> {
+    const found = this.#lines.find((line) => match.test(line))
+    if (found !== undefined) return Promise.resolve(found)
+    if (this.#over) return Promise.reject(new Error(`no line matched ${match}; it said ${this.#lines.join(' | ')}`))
+    return new Promise((resolve, reject) => this.#waiting.push({ match, resolve, reject }))
+  }
+
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    process.kill(this.pid, signal)
+  }
+
+  /** To the fixture and all of its process group, as a terminal does. Only for detached ones. */
+  killGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal)
+  }
+}
+
+/** Runs a scenario of a fixture to its end and returns what it printed last, parsed. It must end with code 0. */
+export async function runFixture<T>(name: string, args: readonly string[], options: FixtureOptions = {}): Promise<T> {
+  const end = await new Fixture(name, args, options).closed
+  if (end.code !== 0) {
+    throw new Error(`${name} ${args.join(' ')} ended with ${end.signal ?? end.code}\n${end.stdout}\n${end.stderr}`)
+  }
+  return JSON.parse(end.stdout.split('\n').at(-1) ?? '') as T
+}
+
+/** Whether there is a process with that number that has not ended; a zombie has. */
+export function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return !['Z', 'X'].includes(stat.slice(stat.lastIndexOf(')') + 2)[0] ?? '')
+  } catch {
+    return false
+  }
+}
