@@ -31,6 +31,7 @@ export interface RetryOptions extends Partial<BackOff> {
   readonly attempts?: number
 }
 
+/** Bounds of one warm-up, which comes before each fork; the later ones mostly need a small part of it. */
 export interface WarmUpOptions {
   /** Rows that the warm-up goes through at most, 0 to 2^53 - 1. Default 200,000. */
   readonly rows?: number
@@ -62,8 +63,10 @@ export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
   /** Whether `assertWritable()` refuses writes from a failed save until one succeeds. Default true. */
   readonly stopWritesOnSaveError?: boolean
   /**
-   * Before the first forks `write` runs in the parent, so that the child, which can compile nothing in the background,
-   * has optimised code. `false` leaves it out; do so if `write` may end the process or never return.
+   * Before each fork `write` runs in the parent for a moment, so that the child, which can compile nothing in the
+   * background, has optimised code. Only its rows can be cut short: what else it computes, a digest for instance, runs
+   * in full and keeps the event loop waiting. `false` leaves the warm-up out; do so if that takes long, or if `write`
+   * may end the process or never return.
    */
   readonly warmUp?: WarmUpOptions | false
   /** How the child is set up. */

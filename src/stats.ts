@@ -41,10 +41,10 @@ export interface SnapshotterStats {
   lastCowBytes: number
   /** From the beginning of the last save to its publication, in milliseconds. [rdb_last_bgsave_time_sec] */
   lastSaveMs: number
-  /** Rows that the warm-up before the first fork has gone through. */
-  warmUpRows: number
-  /** Time that the warm-up has taken, in milliseconds. */
-  warmUpMs: number
+  /** Rows that the warm-up before the latest fork went through. */
+  lastWarmUpRows: number
+  /** Time that this warm-up took, in milliseconds; the event loop turned between its passes. */
+  lastWarmUpMs: number
   /** Saves that published a slice. [rdb_saves] */
   saves: number
   /** Saves that failed. */
@@ -87,8 +87,8 @@ const INITIAL: SnapshotterStats = {
   longestGapMs: 0,
   lastCowBytes: 0,
   lastSaveMs: 0,
-  warmUpRows: 0,
-  warmUpMs: 0,
+  lastWarmUpRows: 0,
+  lastWarmUpMs: 0,
   saves: 0,
   failures: 0,
   aborted: 0,
@@ -153,8 +153,8 @@ export class StatsKeeper {
   }
 
   warmedUp(rows: number, ms: number): void {
-    this.#stats.warmUpRows += rows
-    this.#stats.warmUpMs += ms
+    this.#stats.lastWarmUpRows = rows
+    this.#stats.lastWarmUpMs = ms
   }
 
   saved(saved: Saved): void {

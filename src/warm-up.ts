@@ -12,21 +12,29 @@ export interface WarmUpReport {
   readonly longestPassMs: number
 }
 
+/** A pass that is this much longer than it should be was not cut short by the rows: `write` does other work as well. */
+const OVERRUN_MS = 50
+/** At most so many saves in a row go without a warm-up after overruns. */
+const SAVES_LEFT_OUT_MAX = 63
+
 /**
- * Runs `write` in the parent against nothing before the first forks, so that V8 has optimised it and the encoders: a
- * child compiles nothing in the background, and code that is cold at the fork stays many times slower there. It goes
- * in short passes over the live state, with turns of the event loop between them, until its budget of rows or time is
- * spent. A state too small to spend it is passed once before each save, so that one that grows is caught up with.
+ * Runs `write` in the parent against nothing before each fork, so that V8 has optimised it and the encoders: a child
+ * compiles nothing in the background, and code that is cold at the fork stays many times slower there. Once is not
+ * enough: a full collection in the parent throws optimised code away that has not run since, and then the second save
+ * was measured to take ten times as long as the first. Later warm-ups end as soon as the code is as fast as before.
+ *
+ * It goes in short passes over the live state, with turns of the event loop between them, within a budget of rows and
+ * time. Only rows can be cut short. Where a pass overruns all the same, the warm-up ends, and the more overruns follow
+ * one another the more saves go without one.
  */
 export class WarmUp {
-  readonly #passMs: number
-  #rowsLeft: number
-  #msLeft: number
+  readonly #budget: Required<WarmUpOptions> | undefined
+  readonly #pace = new Pace()
+  #overruns = 0
+  #savesToLeaveOut = 0
 
   constructor(options: Required<WarmUpOptions> | undefined) {
-    this.#passMs = options?.passMs ?? 0
-    this.#rowsLeft = options?.rows ?? 0
-    this.#msLeft = options?.ms ?? 0
+    this.#budget = options
   }
 
   async run(
@@ -35,45 +43,87 @@ export class WarmUp {
     signal: AbortSignal,
   ): Promise<WarmUpReport> {
     let [rows, ms, longestPassMs] = [0, 0, 0]
-    while (this.#rowsLeft > 0 && this.#msLeft > 0 && !signal.aborted) {
-      const pass = this.#pass(write, options)
+    const budget = this.#budget
+    if (budget === undefined || this.#savesToLeaveOut-- > 0) return { rows, ms, longestPassMs }
+    this.#pace.begin()
+    while (rows < budget.rows && ms < budget.ms && !signal.aborted) {
+      const left = { rows: budget.rows - rows, ms: Math.min(budget.passMs, budget.ms - ms) }
+      const pass = timedPass(write, left, options)
       rows += pass.rows
       ms += pass.ms
       longestPassMs = Math.max(longestPassMs, pass.ms)
       await setImmediate()
-      if (pass.complete) break
+      this.#pace.add(pass.rows, pass.ms)
+      if (pass.ended || this.#pace.warm || pass.ms > budget.passMs + OVERRUN_MS) break
     }
+    this.#judge(longestPassMs > budget.passMs + OVERRUN_MS)
     return { rows, ms, longestPassMs }
   }
 
-  #pass(write: (slice: SliceWriter) => undefined, options: SliceWriterOptions) {
-    const begun = performance.now()
-    const budget = { rows: this.#rowsLeft, ms: Math.min(this.#passMs, this.#msLeft) }
-    const { rows, complete } = this.#tryPass(write, budget, options)
-    const ms = performance.now() - begun
-    this.#rowsLeft -= rows
-    this.#msLeft -= ms
-    return { rows, complete, ms }
+  #judge(overrun: boolean): void {
+    this.#overruns = overrun ? this.#overruns + 1 : 0
+    this.#savesToLeaveOut = Math.min(2 ** this.#overruns - 1, SAVES_LEFT_OUT_MAX)
+  }
+}
+
+/** A pass is about as fast as the fastest one from this share of its speed on; code that is not optimised is far below. */
+const WARM_SHARE = 0.7
+/** So many such passes must follow one another. */
+const WARM_PASSES = 2
+
+/** Judges by the speed of the passes whether code is still optimised. Speeds are in rows per millisecond. */
+export class Pace {
+  #best = 0
+  #bestBefore = 0
+  #fastInARow = 0
+
+  /** A new warm-up begins; its passes are compared with those of the ones before. */
+  begin(): void {
+    this.#bestBefore = this.#best
+    this.#fastInARow = 0
   }
 
-  /** What `write` does wrong it does in the child as well, where it is reported: here it only ends the warm-up. */
-  #tryPass(
-    write: (slice: SliceWriter) => undefined,
-    budget: { rows: number; ms: number },
-    options: SliceWriterOptions,
-  ) {
-    try {
-      return warmUpPass((slice) => this.#refusePromise(write(slice)), budget, options)
-    } catch {
-      this.#rowsLeft = 0
-      return { rows: 0, complete: true }
-    }
+  add(rows: number, ms: number): void {
+    if (rows === 0 || ms <= 0) return
+    const speed = rows / ms
+    this.#best = Math.max(this.#best, speed)
+    this.#fastInARow = speed >= WARM_SHARE * this.#best ? this.#fastInARow + 1 : 0
   }
 
-  #refusePromise(result: unknown): void {
-    if (!isThenable(result)) return
-    // The cut-short writer makes it reject, which nobody is to hear of: the child refuses the promise by itself.
-    result.then(undefined, () => {})
-    this.#rowsLeft = 0
+  /** Never in the first warm-up, which has nothing to compare with and spends its budget. */
+  get warm(): boolean {
+    return this.#bestBefore > 0 && this.#fastInARow >= WARM_PASSES
   }
+}
+
+function timedPass(
+  write: (slice: SliceWriter) => undefined,
+  budget: { rows: number; ms: number },
+  options: SliceWriterOptions,
+) {
+  const begun = performance.now()
+  const { rows, complete } = tryPass(write, budget, options)
+  return { rows, ended: complete, ms: performance.now() - begun }
+}
+
+/** What `write` does wrong it does in the child as well, where it is reported: here it only ends the warm-up. */
+function tryPass(
+  write: (slice: SliceWriter) => undefined,
+  budget: { rows: number; ms: number },
+  options: SliceWriterOptions,
+) {
+  let promised = false
+  try {
+    const pass = warmUpPass((slice) => void (promised = ignorePromise(write(slice))), budget, options)
+    return { rows: pass.rows, complete: pass.complete || promised }
+  } catch {
+    return { rows: 0, complete: true }
+  }
+}
+
+/** Nobody is to hear of the rejection of an async `write` that was cut short: the child refuses the promise by itself. */
+function ignorePromise(result: unknown): boolean {
+  if (!isThenable(result)) return false
+  result.then(undefined, () => {})
+  return true
 }

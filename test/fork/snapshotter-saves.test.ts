@@ -62,12 +62,26 @@ describe('a save on request', () => {
     expect(await run('progress')).toEqual({ live: true, stats: true, after: [0, 0, 0], rows: 300_000 })
   })
 
-  it('warms the writer up before the first fork, within its bounds', async () => {
-    expect(await run('warmUp')).toEqual({ bounded: true, timed: true, passes: true, onlyOnce: true, rows: 10 })
+  it('warms the writer up before each fork, within its bounds', async () => {
+    expect(await run('warmUp')).toEqual({
+      bounded: true,
+      timed: true,
+      passes: true,
+      again: 1,
+      rowsAgain: 10,
+      rows: 10,
+    })
   })
 
-  it('passes a small state once before each save until the rows of the warm-up are spent', async () => {
-    expect(await run('warmUpOfSmallState')).toEqual({ passes: [1, 2, 3, 3, 3] })
+  it('leaves the warm-up out ever more often where it cannot be cut short', async () => {
+    expect(await run('warmUpOverruns')).toEqual({ passes: [1, 1, 2, 2, 2, 2, 3] })
+  })
+
+  it('leaves it to the child to report what is wrong with write', async () => {
+    expect(await run('warmUpOfFaults')).toEqual({
+      seen: ['ERR_CHILD_FAILED', 'ERR_CHILD_FAILED', 'ERR_CHILD_FAILED'],
+      parentLives: true,
+    })
   })
 
   it('is not harmed by listeners that throw', async () => {
