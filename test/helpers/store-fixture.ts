@@ -14,6 +14,23 @@ export function reasonAgainstOtherUser(): string | null {
   return spawnSync('setpriv', ['--version']).status === 0 ? null : 'needs setpriv'
 }
 
+/** Why system calls cannot be traced here, or null if they can. */
+export function reasonAgainstTracing(): string | null {
+  return spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
+    ? null
+    : 'needs strace and the right to trace'
+}
+
+/**
+ * Under a trace of the calls that make a slice durable, with one of them failing if `inject` says so
+ * (`fsync:error=EIO:when=3`). One thread serves all asynchronous file calls, so that they can be counted.
+ */
+export function traced(output: string, inject?: string): string[] {
+  const options = ['-f', '-y', '-o', output, '-e', 'trace=fsync,rename,unlink']
+  const fault = inject === undefined ? [] : ['-e', `inject=${inject}`]
+  return ['env', 'UV_THREADPOOL_SIZE=1', 'UV_USE_IO_URING=0', 'strace', ...options, ...fault]
+}
+
 /** `describe`, skipped with the reason in its name if there is one. */
 export function describeUnless(reason: string | null, name: string, tests: () => void): void {
   if (reason === null) describe(name, tests)

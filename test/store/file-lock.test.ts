@@ -1,10 +1,28 @@
-import { rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { fstatSync, rmSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ended, startFixture } from '../helpers/store-fixture'
 import { StoreBench, listedIds, publish, rejection, sliceFiles, writeContents } from '../helpers/store-slices'
 
 const bench = new StoreBench()
 afterEach(() => bench.cleanUp())
+
+/** This process's descriptor of an open file. */
+function descriptorOf(path: string): number {
+  for (let fd = 3; fd < 1000; fd++) {
+    const stats = fstatOrNull(fd)
+    if (stats !== null && stats.ino === statSync(path).ino && stats.dev === statSync(path).dev) return fd
+  }
+  throw new Error(`${path} is not open`)
+}
+
+function fstatOrNull(fd: number): Stats | null {
+  try {
+    return fstatSync(fd)
+  } catch {
+    return null
+  }
+}
 
 describe('the lock of a FileStore', () => {
   it('keeps a second store of the same process out until the first is closed', async () => {
@@ -43,6 +61,25 @@ describe('the lock of a FileStore', () => {
     await store.start()
     expect(sliceFiles(store)).toEqual([])
     expect((await publish(store)).sliceId).toBeGreaterThan(0n)
+  })
+
+  it('is free after close() although another process still has the open file', async () => {
+    const first = await bench.started()
+    const holder = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', descriptorOf(join(first.directory, 'lock'))] })
+    const end = ended(holder)
+    try {
+      await first.close()
+      await bench.started({ directory: first.directory })
+    } finally {
+      holder.stdin?.end()
+    }
+    expect(await end).toBe(0)
+  })
+
+  it('is lost when its file is removed, even if nobody has made a new one', async () => {
+    const store = await bench.started()
+    rmSync(join(store.directory, 'lock'))
+    await expect(store.create()).rejects.toMatchObject({ code: 'ERR_FENCED' })
   })
 
   it('is lost with its file: nothing is published or changed any more', async () => {

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { openNewest } from '../../src/store/newest'
+import { createExclusive } from '../../src/store/safe-open'
 import { describeUnless, isRoot, NOBODY } from '../helpers/store-fixture'
 import { StoreBench, listedIds, publish } from '../helpers/store-slices'
 
@@ -90,6 +91,18 @@ describe('in the place of a slice', () => {
     const { location } = await publish(store)
     chmodSync(location, 0o622)
     await expect(store.open(1n)).rejects.toMatchObject({ ...UNSAFE, path: location })
+  })
+})
+
+describe('createExclusive', () => {
+  it('takes no name that exists, not even a link to nowhere', async () => {
+    const directory = bench.directory()
+    const [file, link] = [join(directory, 'file'), join(directory, 'link')]
+    writeFileSync(file, 'precious')
+    symlinkSync(join(directory, 'nowhere'), link)
+    for (const path of [file, link]) await expect(createExclusive(path)).rejects.toMatchObject({ code: 'EEXIST' })
+    expect(readFileSync(file, 'utf8')).toBe('precious')
+    expect(existsSync(join(directory, 'nowhere'))).toBe(false)
   })
 })
 
