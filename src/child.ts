@@ -27,6 +27,8 @@ function sealProcess(exit: (code: number) => never, abort: () => never): void {
   }
   // `const { exit } = process` kept by user code still comes through reallyExit, after the parent's `exit` listeners.
   process.removeAllListeners('exit')
+  // These are asked before the capture callback that a bare child sets.
+  process.removeAllListeners('uncaughtExceptionMonitor')
   Object.assign(process, replacements)
   // Node took its pid at the start: process.kill(process.pid) in the child would hit the parent.
   Object.defineProperty(process, 'pid', { value: binding().getpid(), enumerable: true, configurable: true })

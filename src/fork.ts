@@ -16,7 +16,7 @@ import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-opt
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
-import { aborted, AGAIN, quiesce } from './quiesce'
+import { aborted, AGAIN, isQuiescing, quiesce } from './quiesce'
 import { Reaper, type ChildEnd } from './reaper'
 
 const DEFAULT_PROGRESS_MS = 100
@@ -264,8 +264,9 @@ const BARE_WAIT_MS = 5
 /**
  * POSIX `fork()`: 0 in the child, the child's pid in the parent. Low level and synchronous: it scans the process's mappings
  * on the spot (some 40 ms per GB) and waits a few milliseconds at most for the other threads, else throws
- * `ERR_NOT_QUIESCENT`. Inside a microtask (after an `await`, in a promise's callback) it throws `ERR_INVALID_STATE`, since
- * other requests' continuations would follow in the child; call it from a timer or `setImmediate`, or use `forkChild`.
+ * `ERR_NOT_QUIESCENT`, as it does while `forkChild` or a Snapshotter is about to fork. Inside a microtask (after an
+ * `await`, in a promise's callback) it throws `ERR_INVALID_STATE`, since other requests' continuations would follow in
+ * the child; call it from a timer or `setImmediate`, or use `forkChild`.
  *
  * The child keeps descriptors 0, 1 and 2. Its code runs to the end of the current callback; returning to the event
  * loop ends it with exit code 70 and a message. `process.exit()` in it is `_exit`.
@@ -279,6 +280,12 @@ export function fork(): number {
       'ERR_INVALID_STATE',
       'fork() was called inside a microtask (after an await, in a promise callback, or at the top level of an ES module): ' +
         "the child would run other code's continuations. Call it from setImmediate(), or use forkChild().",
+    )
+  }
+  if (isQuiescing()) {
+    throw new ForksnapError(
+      'ERR_NOT_QUIESCENT',
+      'A snapshot is about to fork and has parked the other threads; nothing was forked. Try again in a later turn.',
     )
   }
   const enterChild = prepareBareChild()

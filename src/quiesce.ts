@@ -21,6 +21,11 @@ const STALE_GC_MS = 50
 
 type Phase = 'scan' | 'collect' | 'pool' | 'recollect' | 'v8' | 'fork' | 'over'
 
+let quiescing = false
+
+/** Whether threads are being parked right now, for a fork that is not yet. */
+export const isQuiescing = (): boolean => quiescing
+
 /** One attempt, from the scan of the mappings to the critical section. A state machine that events and turns drive. */
 class Quiescence<T> {
   private phase: Phase = 'scan'
@@ -40,6 +45,7 @@ class Quiescence<T> {
 
   begin(): void {
     const { deadlineMs, signal } = this.options
+    quiescing = true
     this.native.quiesceBegin(this.step, deadlineMs + DEADLINE_SLACK_MS)
     this.deadline = setTimeout(this.giveUp, deadlineMs)
     signal?.addEventListener('abort', this.abort, { once: true })
@@ -49,6 +55,7 @@ class Quiescence<T> {
   /** Releases everybody, on every path. */
   private end(): void {
     this.phase = 'over'
+    quiescing = false
     clearTimeout(this.deadline)
     clearTimeout(this.learning)
     this.options.signal?.removeEventListener('abort', this.abort)
