@@ -1,4 +1,9 @@
 {
+  "variables": {
+    # An addon for tests only. A checkout has its source, the published package does not.
+    "test_helper": "test/native/foreign_reaper",
+    "has_test_helper": "<!(node -p \"Number(require('fs').existsSync('test/native'))\")",
+  },
   "targets": [
     {
       "target_name": "forksnap",
@@ -38,5 +43,25 @@
         }],
       ],
     },
+  ],
+  "conditions": [
+    ["OS!='win' and has_test_helper==1", {
+      "targets": [
+        {
+          "target_name": "forksnap_test_helper",
+          "sources": ["<(test_helper).cc"],
+          "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+          "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+          "cflags!": ["-fno-exceptions"],
+          "cflags_cc!": ["-fno-exceptions"],
+          "cflags_cc": ["-fexceptions", "-Wall", "-Wextra", "-Wno-unused-parameter"],
+          "xcode_settings": {
+            "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+            "CLANG_CXX_LIBRARY": "libc++",
+            "MACOSX_DEPLOYMENT_TARGET": "11.0",
+          },
+        },
+      ],
+    }],
   ],
 }
