@@ -62,7 +62,6 @@ export class StateDigest {
   private readonly balances = new SequenceHash(3)
   private readonly markets = new SequenceHash(4)
   private keySums: [number, number] = [0, 0]
-  private keyCount = 0
 
   order(order: Order): void {
     const { orders } = this
@@ -96,7 +95,6 @@ export class StateDigest {
     hash.text(key)
     const [left, right] = hash.value()
     this.keySums = [(this.keySums[0] + left) % TWO_TO_32, (this.keySums[1] + right) % TWO_TO_32]
-    this.keyCount++
   }
 
   market(market: Market): void {
@@ -109,7 +107,7 @@ export class StateDigest {
     const all = new SequenceHash(5)
     for (const part of [this.orders, this.users, this.balances, this.markets])
       part.value().forEach((n) => all.number(n))
-    for (const number of [...this.keySums, this.keyCount, engine.orderId, engine.tradeId]) all.number(number)
+    for (const number of [...this.keySums, engine.orderId, engine.tradeId]) all.number(number)
     return all
       .value()
       .map((word) => word.toString(16).padStart(8, '0'))

@@ -182,6 +182,15 @@ describe('the digest', () => {
     }
   })
 
+  it('sees all bits of a number', () => {
+    const digests = ['0', '4294.967296', '8589.934592', '0.000001'].map((delta) => {
+      const exchange = new TestExchange()
+      exchange.user({ ETH: delta })
+      return digest(exchange.engine)
+    })
+    expect(new Set(digests).size).toBe(4)
+  })
+
   it('sees two orders of one price change places', () => {
     const { rows, stored } = throughSlice(richState().engine)
     const engine = restored(rows)
