@@ -1,0 +1,96 @@
+import { Fixture, type FixtureEnd } from '../helpers/fixture'
+
+const RETURNED = 'the child of fork() returned to the event loop'
+/** What the parent's own callbacks write, each of them once. */
+const callbacks = [
+  ...['nextTick', 'microtask', 'then', 'continuation', 'timeout', 'immediate', 'immediate 2', 'interval 1'],
+  ...['interval 2', 'on beforeExit', 'on exit'],
+].sort()
+
+async function run(place: string, end: string): Promise<FixtureEnd & { pid: number }> {
+  const fixture = new Fixture('fork-bare', [place, end])
+  return { ...(await fixture.closed), pid: fixture.pid }
+}
+
+interface Said {
+  parent: string[]
+  child: string[]
+  /** How waitpid() said that the child ended. */
+  status: string
+}
+
+/** Sorts lines of `<pid> <what>` by who wrote them. */
+function whoSaidWhat(stdout: string, parent: number): Said {
+  const lines = stdout.split('\n').map((line) => /^(\d+) (.*)$/.exec(line))
+  const said: Said = { parent: [], child: [], status: '' }
+  for (const [, pid, what = ''] of lines.map((line) => line ?? [])) {
+    const status = /^parent \d+ (.*)$/.exec(what)?.[1]
+    if (Number(pid) !== parent) said.child.push(what)
+    else if (status !== undefined) said.status = status
+    else said.parent.push(what)
+  }
+  said.parent.sort()
+  return said
+}
+
+const more: Record<string, string[]> = { beforeAwait: ['after the await'], socket: ['second listener', 'closed'] }
+const places = ['commonjs', 'timer', 'interval', 'immediate', 'nextTick', 'beforeAwait', 'socket']
+
+describe.each(places)('a bare fork() in: %s', (place) => {
+  const parent = [...callbacks, ...(more[place] ?? [])].sort()
+
+  it('process.exit() in the child is _exit', async () => {
+    const { code, stdout, stderr, pid } = await run(place, 'exit')
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: ['child'], status: '5 null' })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  it('returning to the event loop ends the child', async () => {
+    const { code, stdout, stderr, pid } = await run(place, 'return')
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: ['child'], status: '70 null' })
+    expect(stderr).toContain(RETURNED)
+    expect(code).toBe(0)
+  })
+
+  it('a throw ends the child', async () => {
+    const { code, stdout, stderr, pid } = await run(place, 'throw')
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: ['child'], status: '70 null' })
+    // An async function turns a throw into a rejection, which nobody would hear of before the child's end.
+    expect(stderr).toContain(place === 'beforeAwait' ? RETURNED : 'thrown in the child')
+    expect(code).toBe(0)
+  })
+
+  it('a rejection is not heard of before the child returns', async () => {
+    const { code, stdout, stderr, pid } = await run(place, 'reject')
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: ['child'], status: '70 null' })
+    expect(stderr).toContain(RETURNED)
+    expect(code).toBe(0)
+  })
+})
+
+describe('a bare fork() is refused', () => {
+  it.each(['afterAwait', 'afterTimerAwait', 'then', 'microtask'])('in a microtask: %s', async (place) => {
+    const { code, stdout, pid } = await run(place, 'exit')
+    const parent = ['refused ERR_INVALID_STATE', 'on beforeExit', 'on exit'].sort()
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: [], status: '' })
+    expect(code).toBe(0)
+  })
+
+  it('while a snapshot is about to fork, which goes on', async () => {
+    const { code, stdout, pid } = await run('whileQuiescing', 'exit')
+    const parent = ['refused ERR_NOT_QUIESCENT', 'snapshot fine', 'on beforeExit', 'on exit'].sort()
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: [], status: '' })
+    expect(code).toBe(0)
+  })
+
+  it("at an ES module's top level, but not in its callbacks", async () => {
+    const fixture = new Fixture('fork-bare-module.mjs')
+    const { code, stdout, stderr } = await fixture.closed
+    const { parent, child } = whoSaidWhat(stdout.replace(/parent immediate/, 'waited'), fixture.pid)
+    expect({ parent, child }).toEqual({
+      parent: ['nextTick', 'refused after await ERR_INVALID_STATE', 'refused top level ERR_INVALID_STATE', 'waited 5'],
+      child: ['child immediate'],
+    })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+})
