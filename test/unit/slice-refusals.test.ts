@@ -144,7 +144,7 @@ describe('values that a column cannot hold', () => {
         ['id', 'int4'],
         ['value', type],
       ])
-      const row = (...values: unknown[]): void => table.row(...(values as never))
+      const row = table.row.bind(table) as (...values: unknown[]) => void
       row(1, good)
       const details = { code: 'ERR_INVALID_VALUE', table: 'orders', row: 2, column: 'value' }
       expect(() => row(2, value)).toThrow(expect.objectContaining(details))
@@ -167,7 +167,7 @@ describe('values that a column cannot hold', () => {
   test('the wrong number of values', () => {
     writeSlice((slice) => {
       const table = slice.table('t', [['id', 'int8']])
-      const row = (...values: unknown[]): void => table.row(...(values as never))
+      const row = table.row.bind(table) as (...values: unknown[]) => void
       expect(() => row()).toThrow(expect.objectContaining({ code: 'ERR_INVALID_VALUE', table: 't', row: 1 }))
       expect(() => row(1n, 2n)).toThrow('got 2 values for 1 columns')
     })
