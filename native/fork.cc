@@ -27,6 +27,10 @@ using Clock = std::chrono::steady_clock;
 constexpr int kExitBroken = 70;
 constexpr int kLookTries = 50;
 
+double MsSince(Clock::time_point since) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+}
+
 // Set once, in a child. The page belongs to the parent's object, which the child inherited and never closes.
 bool in_child = false;
 StatusPage* child_page = nullptr;
@@ -91,7 +95,11 @@ ChildSetup SetupFrom(const Napi::Object& options) {
 struct ForkResult {
   enum class Kind { kForked, kNotParked, kBusy, kFailed } kind = Kind::kFailed;
   pid_t pid = -1;
+  double look_ms = 0;
+  double inherit_ms = 0;
   double fork_ms = 0;
+  double restore_ms = 0;
+  double release_ms = 0;
   const char* syscall = "";
   int error = 0;
   Look look;
@@ -117,14 +125,18 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kNotParked;
       return result;
     }
+    const auto before_look = Clock::now();
     result.look = LookUntilAtRest(hold.tids());
+    result.look_ms = MsSince(before_look);
     if (!result.look.at_rest) {
       result.kind = ForkResult::Kind::kBusy;
       return result;
     }
     const SignalBlock block;
     result.syscall = "madvise";
+    const auto before_inherit = Clock::now();
     result.error = InheritEverything();
+    result.inherit_ms = MsSince(before_inherit);
     if (result.error == 0) {
       result.syscall = "fork";
       const auto before = Clock::now();
@@ -139,20 +151,28 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
         result.kind = ForkResult::Kind::kForked;
         return result;
       }
-      result.fork_ms = std::chrono::duration<double, std::milli>(Clock::now() - before).count();
+      result.fork_ms = MsSince(before);
       result.kind = result.pid > 0 ? ForkResult::Kind::kForked : ForkResult::Kind::kFailed;
     }
     // Before anybody is released: a worker of V8's could unmap a range, and another thread's malloc take its place.
+    const auto before_restore = Clock::now();
     RestoreDontFork(quiescence.RangesToRestore());
+    result.restore_ms = MsSince(before_restore);
   }
+  const auto before_release = Clock::now();
   quiescence.End();
+  result.release_ms = MsSince(before_release);
   return result;
 }
 
 Napi::Object ToObject(Napi::Env env, const ForkResult& result) {
   Napi::Object object = Napi::Object::New(env);
   object["pid"] = result.pid;
+  object["lookMs"] = result.look_ms;
+  object["inheritMs"] = result.inherit_ms;
   object["forkMs"] = result.fork_ms;
+  object["restoreMs"] = result.restore_ms;
+  object["releaseMs"] = result.release_ms;
   object["notParked"] = result.kind == ForkResult::Kind::kNotParked;
   object["busyTid"] = result.look.busy_tid;
   object["busyState"] = std::string(1, result.look.busy_state == 0 ? ' ' : result.look.busy_state);

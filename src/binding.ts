@@ -48,7 +48,12 @@ export interface NativeForkOptions {
 export interface NativeForkResult {
   /** 0 in the child, the pid in the parent, -1 if there was no fork. */
   pid: number
+  /** The parts of the pause in their order, in milliseconds; 0 for what was not reached. */
+  lookMs: number
+  inheritMs: number
   forkMs: number
+  restoreMs: number
+  releaseMs: number
   /** A thread has left or never came: the quiescence must begin anew. */
   notParked: boolean
   /** The thread that was not at rest, or 0. */

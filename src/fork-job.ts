@@ -34,6 +34,22 @@ export interface Progress {
   readonly cowBytes: number
 }
 
+/** Where a pause went, in milliseconds. What is missing from the whole was spent in JavaScript and in the set-up. */
+export interface PauseParts {
+  /** The caller's hook. */
+  readonly prepareMs: number
+  /** The last look at the other threads. */
+  readonly lookMs: number
+  /** Letting the child inherit the heap (MADV_DOFORK). */
+  readonly inheritMs: number
+  /** The system call alone. */
+  readonly forkMs: number
+  /** Keeping the heap from children of `child_process` again (MADV_DONTFORK). */
+  readonly restoreMs: number
+  /** Letting the parked threads go. */
+  readonly releaseMs: number
+}
+
 export interface ForkInfo {
   readonly pid: number
   /** From the start of the work to the fork, without a pause: two young collections, parking, the scan. */
@@ -42,6 +58,7 @@ export interface ForkInfo {
   readonly forkMs: number
   /** The whole synchronous part in the parent, `prepare()` included. */
   readonly pauseMs: number
+  readonly pauseParts?: PauseParts
 }
 
 export interface ChildContext {

@@ -67,15 +67,20 @@ interface Forked<P> extends ForkInfo {
 }
 
 /** The synchronous part: the caller's hook, the last look, the fork. In the child it does not return. */
-function forkNow<P, V>(job: ForkJob<P, V>, page: StatusPage, startedMs: number): Forked<P> | typeof AGAIN {
+function forkNow<P, V>(
+  job: ForkJob<P, V>,
+  page: StatusPage,
+  startedMs: number,
+  pausedMs: number,
+): Forked<P> | typeof AGAIN {
   const native = binding()
   const child = job.child ?? {}
   const efficiency = useEfficiencyMode(child.efficiencyMode)
   const options = nativeOptions(job.keepFds ?? [], child, false)
   const before = performance.now()
   const prepared = job.prepare()
+  const prepareMs = performance.now() - before
   const result = native.fork(options, page, () => runChild(job.run, prepared, options.title, efficiency))
-  const after = performance.now()
   if (result.errno !== '') throw forkFailed(result)
   if (result.pid < 0) {
     if (result.notParked) {
@@ -86,13 +91,16 @@ function forkNow<P, V>(job: ForkJob<P, V>, page: StatusPage, startedMs: number):
     }
     return AGAIN
   }
+  const { pid, lookMs, inheritMs, forkMs, restoreMs, releaseMs } = result
+  const reaper = new Reaper(pid)
   return {
     prepared,
-    pid: result.pid,
-    reaper: new Reaper(result.pid),
-    forkMs: result.forkMs,
-    pauseMs: after - before,
-    quiesceMs: before - startedMs,
+    pid,
+    reaper,
+    forkMs,
+    pauseMs: performance.now() - pausedMs,
+    pauseParts: { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs },
+    quiesceMs: pausedMs - startedMs,
   }
 }
 
@@ -177,8 +185,8 @@ async function attend<P, V>(
   if (job.signal?.aborted) abort()
   guard.start()
   try {
-    const { pid, quiesceMs, forkMs, pauseMs } = forked
-    callBack(() => job.onForked?.({ pid, quiesceMs, forkMs, pauseMs }))
+    const { prepared: _prepared, reaper: _reaper, ...info } = forked
+    callBack(() => job.onForked?.(info))
     const end = await reaper.ended
     return { end, killed }
   } finally {
@@ -203,7 +211,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const page = native.openPage()
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
-    const forked = await quiesce(options, () => forkNow(job, page, startedMs))
+    const forked = await quiesce(options, (pausedMs) => forkNow(job, page, startedMs, pausedMs))
     const forkedMs = performance.now()
     const { prepared, reaper: _reaper, ...info } = forked
     const { end, killed } = await attend(job, page, forked)

@@ -38,7 +38,7 @@ class Quiescence<T> {
   constructor(
     private readonly native: NativeBinding,
     private readonly options: QuiesceOptions,
-    private readonly critical: () => T | typeof AGAIN,
+    private readonly critical: (pausedMs: number) => T | typeof AGAIN,
     private readonly resolve: (value: T) => void,
     private readonly reject: (error: unknown) => void,
   ) {}
@@ -169,7 +169,8 @@ class Quiescence<T> {
   private readonly tryFork = (): void => {
     if (this.phase !== 'fork') return
     try {
-      const result = this.native.quiesceLook() ? this.critical() : AGAIN
+      const pausedMs = performance.now()
+      const result = this.native.quiesceLook() ? this.critical(pausedMs) : AGAIN
       if (result === AGAIN) {
         // Isolates whose interrupt was served before they could park, or Workers that are new, are asked once more.
         this.native.quiesceParkIsolates()
@@ -193,10 +194,10 @@ let last: Promise<unknown> = Promise.resolve()
 
 /**
  * Brings the other threads of the process to rest without blocking the main thread, then calls `critical` in a turn of
- * its own, outside of any microtask; `critical` forks, or returns AGAIN. All is released when the promise settles.
- * Attempts wait for one another. Rejects with `ERR_NOT_QUIESCENT` at the deadline and with `ERR_ABORTED`.
+ * its own, outside of any microtask; it gets the time since when nothing else has run, and forks, or returns AGAIN. All is
+ * released when the promise settles. Attempts wait for one another. Rejects with `ERR_NOT_QUIESCENT` at the deadline and with `ERR_ABORTED`.
  */
-export function quiesce<T>(options: QuiesceOptions, critical: () => T | typeof AGAIN): Promise<T> {
+export function quiesce<T>(options: QuiesceOptions, critical: (pausedMs: number) => T | typeof AGAIN): Promise<T> {
   const attempt = last.then(
     () =>
       new Promise<T>((resolve, reject) => {
