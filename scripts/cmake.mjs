@@ -23,16 +23,25 @@ function requireTools() {
 }
 
 /** Configures and builds one variant; returns its folder. */
-export function cmakeBuild(variant, { testsOnly = false } = {}) {
+export function cmakeBuild(variant, { testsOnly = false, addonOnly = false } = {}) {
   if (!(variant in SANITIZERS)) throw new Error('usage: node scripts/cmake.mjs debug|asan|tsan [--tests]')
   requireTools()
   const out = testsOnly ? `${buildFolder(variant)}-tests` : buildFolder(variant)
   // cmake-js leaves out options without a value, and no sanitizer is the default.
   const sanitizer = SANITIZERS[variant] ? [`--CDFORKSNAP_SANITIZE=${SANITIZERS[variant]}`] : []
   const addon = testsOnly ? ['--CDFORKSNAP_ADDON=OFF'] : []
+  const target = addonOnly ? ['--target=forksnap'] : []
   const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
   const env = { ...process.env, npm_config_nodedir: nodePrefix() }
-  const options = ['--log-level=warn', '--config=Debug', `--directory=${root}`, `--out=${out}`, ...sanitizer, ...addon]
+  const options = [
+    '--log-level=warn',
+    '--config=Debug',
+    `--directory=${root}`,
+    `--out=${out}`,
+    ...sanitizer,
+    ...addon,
+    ...target,
+  ]
   run(process.execPath, [cmakeJs, 'build', '--parallel=2', ...options], { env })
   if (variant === 'debug' && !testsOnly) linkCompileCommands(out)
   return out

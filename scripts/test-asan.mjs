@@ -36,7 +36,7 @@ function environment() {
 
 main(() => {
   if (process.platform !== 'linux') throw new Error('test-asan.mjs works on Linux only')
-  cmakeBuild('asan')
+  cmakeBuild('asan', { addonOnly: true })
   const env = environment()
   // binding.ts would fall back to the ordinary addon, and this run would prove nothing.
   run(process.execPath, ['-e', `require(${JSON.stringify(env.FORKSNAP_ADDON)})`], { env, cwd: root })
