@@ -1,0 +1,48 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Flow } from './flow'
+
+/** How many operations one turn of the loop may do to catch up; more would be a gap of the load's own making. */
+const CATCH_UP_MAX = 200
+/** Time of operation 0. The flow's clock is its own count, so that a run can be repeated exactly. */
+const START_MS = Date.UTC(2026, 0, 1)
+
+/** The time of the next operation, in milliseconds: one per operation since `START_MS`. */
+export function flowTime(flow: Flow): number {
+  return START_MS + flow.state.operationId
+}
+
+/**
+ * Trades at a steady rate, operations per second, in small portions between turns of the event loop until it is
+ * stopped. After a pause it catches up, as a server does with requests that have queued.
+ */
+export class SteadyFlow {
+  private stopped = false
+  private readonly running: Promise<void>
+  /** Operations so far. */
+  done = 0
+
+  constructor(
+    private readonly flow: Flow,
+    private readonly perSecond: number,
+    private readonly onOperations: (count: number) => void = () => undefined,
+  ) {
+    this.running = this.run()
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true
+    await this.running
+  }
+
+  private async run(): Promise<void> {
+    const startedMs = performance.now()
+    while (!this.stopped) {
+      await setTimeout(1)
+      const due = Math.floor(((performance.now() - startedMs) / 1000) * this.perSecond) - this.done
+      const count = Math.min(due, CATCH_UP_MAX)
+      for (let i = 0; i < count; i++) this.flow.next(flowTime(this.flow))
+      this.done += count
+      if (count > 0) this.onOperations(count)
+    }
+  }
+}
