@@ -40,6 +40,11 @@ struct KernelPages {
   }
 };
 
+const KernelPages& TheKernelPages() {
+  static const KernelPages kernel_pages;
+  return kernel_pages;
+}
+
 // Gaps make the call return ENOMEM and still apply; EINVAL means that it stopped at a mapping that refuses.
 bool Applies(uintptr_t start, uintptr_t end) {
   if (start >= end) return true;
@@ -68,8 +73,10 @@ int InheritOneByOne() {
 
 }  // namespace
 
+void FindKernelPages() { TheKernelPages(); }
+
 int InheritEverything() {
-  static const KernelPages kernel_pages;
+  const KernelPages& kernel_pages = TheKernelPages();
   if (kernel_pages.start != 0 && Applies(kPage * 16, kernel_pages.start) && Applies(kernel_pages.end, kTop)) {
     return 0;
   }
@@ -84,6 +91,7 @@ void RestoreDontFork(const std::vector<Range>& ranges) {
 
 #else
 
+void FindKernelPages() {}
 int InheritEverything() { return 0; }
 void RestoreDontFork(const std::vector<Range>&) {}
 

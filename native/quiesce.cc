@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "heap_inherit.h"
 #include "uv_pool.h"
 #include "v8_pool.h"
 
@@ -102,6 +103,7 @@ void Quiescence::BeginBlocking(int deadline_ms) {
 
 void Quiescence::ScanMappings() {
   gc_at_scan_ = GcCount();
+  FindKernelPages();
   if (waker_ == nullptr) {
     scan_ = ScanSmaps(nullptr);
     scan_done_ = true;
@@ -187,8 +189,8 @@ Quiescence::Hold::Hold(Quiescence& quiescence) {
 
 std::vector<Range> Quiescence::RangesToRestore() const {
   if (!scan_done_.load(std::memory_order_acquire) || !scan_.complete) return {};
-  // Without a collection since the scan began nothing of V8's has been unmapped, and every range is still its own.
-  return GcCount() == gc_at_scan_ ? scan_.dontfork : HintedOnly(scan_);
+  // Without a collection since the scan began V8 has mapped and unmapped nothing, and every range is still its own.
+  return GcCount() == gc_at_scan_ ? scan_.dontfork : HintedSpans(scan_);
 }
 
 void Quiescence::CloseLoopHandle() {

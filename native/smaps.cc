@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace forksnap {
@@ -68,8 +69,7 @@ void SmapsParser::Line(const char* line, size_t length) {
   if (length == 0 || Header(line, length)) return;
   if (length < sizeof kFlags || memcmp(line, kFlags, sizeof kFlags - 1) != 0) return;
   // Flags are pairs of letters, each with a space before it.
-  if (!Contains(line, length, " dc")) return;
-  std::vector<Range>& ranges = scan_.dontfork;
+  std::vector<Range>& ranges = Contains(line, length, " dc") ? scan_.dontfork : scan_.others;
   if (!ranges.empty() && ranges.back().end == current_.start) {
     ranges.back().end = current_.end;
   } else {
@@ -103,14 +103,29 @@ SmapsScan ScanSmaps(const std::atomic<bool>* cancel) {
   return scan;
 }
 
-std::vector<Range> HintedOnly(const SmapsScan& scan) {
+std::vector<Range> HintedSpans(const SmapsScan& scan) {
   // A process whose unhinted mappings filled a terabyte below its libraries would be the first.
   constexpr uintptr_t kUnhintedSpan = uintptr_t{1} << 40;
+  // V8 draws its addresses from 46 bits; above it may be an executable, and behind that the heap of brk().
+  constexpr uintptr_t kHintedTop = uintptr_t{1} << 46;
+  // How much room a foreign mapping gets to grow upwards, as brk() does.
+  constexpr uintptr_t kGrowth = uintptr_t{1} << 36;
   std::vector<Range> result;
   if (scan.lowest_library <= kUnhintedSpan) return result;
-  for (const Range& range : scan.dontfork) {
-    if (range.end < scan.lowest_library - kUnhintedSpan) result.push_back(range);
+  const uintptr_t top = std::min(scan.lowest_library - kUnhintedSpan, kHintedTop);
+  auto own = scan.dontfork.begin();
+  uintptr_t floor = 0;
+  auto add_span_up_to = [&](uintptr_t ceiling) {
+    while (own != scan.dontfork.end() && own->end <= floor) ++own;
+    if (own == scan.dontfork.end() || own->end > ceiling) return;
+    result.push_back({std::min(own->start, floor + kGrowth), ceiling});
+  };
+  for (const Range& other : scan.others) {
+    if (other.start >= top) break;
+    add_span_up_to(other.start);
+    floor = other.end;
   }
+  if (floor < top) add_span_up_to(top);
   return result;
 }
 

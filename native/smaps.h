@@ -17,10 +17,11 @@ struct Range {
 };
 
 struct SmapsScan {
-  // Mappings with the flag `dc` (do not copy on fork), neighbours merged.
+  // Mappings with the flag `dc` (do not copy on fork) and those without it, neighbours merged, in ascending order.
   std::vector<Range> dontfork;
+  std::vector<Range> others;
   // Start of the lowest mapping of a shared object. The kernel places mappings that ask for no address just below
-  // the libraries; V8 asks for random addresses far below. See HintedOnly().
+  // the libraries; V8 asks for random addresses far below. See HintedSpans().
   uintptr_t lowest_library = 0;
   size_t mappings = 0;
   bool complete = false;
@@ -45,9 +46,10 @@ class SmapsParser {
 // early, incomplete, once `cancel` is set.
 SmapsScan ScanSmaps(const std::atomic<bool>* cancel);
 
-// The ranges that lie where only mappings with an address hint can be. If anything may have been unmapped since the
-// scan, only these are still certainly V8's: malloc and thread stacks never take their place.
-std::vector<Range> HintedOnly(const SmapsScan& scan);
+// The address space in which only mappings with an address hint can be, as far as there are V8's mappings in it and
+// nobody else's: from one foreign mapping to the next, gaps included. What V8 maps after the scan lies in such a gap,
+// so that a whole span can be given DONTFORK at any later time; malloc and thread stacks never get there.
+std::vector<Range> HintedSpans(const SmapsScan& scan);
 
 }  // namespace forksnap
 

@@ -94,14 +94,39 @@ TEST(TornAndEmptyTextIsIncomplete) {
   CHECK(!Parse(kText.substr(0, kText.size() - 3)).complete);
 }
 
-TEST(OnlyHintedRangesSurvive) {
-  const SmapsScan scan = Parse(kText);
-  const std::vector<Range> hinted = forksnap::HintedOnly(scan);
-  CHECK_EQ(hinted.size(), 1u);
-  CHECK_EQ(hinted[0].start, 0x1a2b000000u);
+TEST(ASpanEndsAtTheNextForeignMapping) {
+  const std::vector<Range> spans = forksnap::HintedSpans(Parse(kText));
+  CHECK_EQ(spans.size(), 1u);
+  // The executable below keeps 64 GiB for the heap of brk() to grow into.
+  CHECK_EQ(spans[0].start, 0x1000500000u);
+  CHECK_EQ(spans[0].end, 0x1a2c000000u);
+}
+
+TEST(SpansCoverTheGapsBetweenTheirMappings) {
+  const std::vector<Range> spans = forksnap::HintedSpans(
+      Parse(Mapping("00400000-00500000 r-xp 00000000 fe:00 1234    /opt/node/bin/node", "rd ex mr mw me") +
+            Mapping("00500000-00700000 rw-p 00000000 00:00 0          [heap]", "rd wr mr mw me") +
+            Mapping("00800000-00840000 rw-p 00000000 00:00 0 ", "rd wr mr mw me dc") +
+            Mapping("1a2b000000-1a2b040000 rw-p 00000000 00:00 0 ", "rd wr mr mw me dc") +
+            Mapping("c000000000-c000400000 rw-p 00000000 00:00 0 ", "rd wr mr mw me") +
+            Mapping("c100000000-c100400000 rw-p 00000000 00:00 0 ", "rd wr mr mw me") +
+            Mapping("1dead0000000-1dead0040000 rw-p 00000000 00:00 0 ", "rd wr mr mw me dc") +
+            Mapping("550000000000-550000040000 rw-p 00000000 00:00 0 [heap]", "rd wr mr mw me") +
+            Mapping("7f1200000000-7f1200001000 r--p 00000000 fe:00 99 /lib/libc.so.6", "rd mr mw me")));
+  CHECK_EQ(spans.size(), 2u);
+  CHECK_EQ(spans[0].start, 0x800000u);
+  CHECK_EQ(spans[0].end, 0xc000000000u);
+  CHECK_EQ(spans[1].start, 0xc100400000u + (uintptr_t{1} << 36));
+  CHECK_EQ(spans[1].end, uintptr_t{1} << 46);
+}
+
+TEST(NoSpansWithoutAnyMappingOfTheHeapOrALibrary) {
   SmapsScan unknown = Parse(kText);
   unknown.lowest_library = 0;
-  CHECK_EQ(forksnap::HintedOnly(unknown).size(), 0u);
+  CHECK_EQ(forksnap::HintedSpans(unknown).size(), 0u);
+  SmapsScan foreign = Parse(kText);
+  foreign.dontfork.clear();
+  CHECK_EQ(forksnap::HintedSpans(foreign).size(), 0u);
 }
 
 #ifdef __linux__
