@@ -102,6 +102,7 @@ export function encodeJson(out: RowBuffer, value: unknown, column: ColumnEncoder
   // Getters and proxies in the value are code of the user's, which must not write rows into the middle of this one.
   const stopAt = out.stopAt
   out.stopAt = -1
+  out.readingValue = true
   let text: string
   try {
     const problem = jsonProblem(value, { nul: column.base === 'json' })
@@ -109,6 +110,7 @@ export function encodeJson(out: RowBuffer, value: unknown, column: ColumnEncoder
     text = JSON.stringify(value)
   } finally {
     out.stopAt = stopAt
+    out.readingValue = false
   }
   writeText(out, text, column)
 }

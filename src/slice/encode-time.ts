@@ -13,7 +13,7 @@ const LAST_DATE_DAY = dayNumber({ year: 5_874_897, month: 12, day: 31 })
 const DAY_MS = 86_400_000
 
 export function encodeTimestamp(out: RowBuffer, value: unknown, column: ColumnEncoder): void {
-  if (types.isDate(value)) encodeInstant(out, value.getTime(), column)
+  if (types.isDate(value)) encodeInstant(out, Date.prototype.getTime.call(value), column)
   else if (typeof value === 'string') encodeMomentText(out, value, column)
   else column.refuseType(value, 'a Date or a string')
 }
@@ -96,7 +96,7 @@ function encodeMomentText(out: RowBuffer, text: string, column: ColumnEncoder): 
 export function encodeDate(out: RowBuffer, value: unknown, column: ColumnEncoder): void {
   if (typeof value === 'string') return encodeDateText(out, value, column)
   if (!types.isDate(value)) column.refuseType(value, 'a Date or a string')
-  const ms = value.getTime()
+  const ms = Date.prototype.getTime.call(value)
   if (Number.isNaN(ms)) column.refuse('is an invalid Date')
   if (ms % DAY_MS !== 0) {
     column.refuse("has a time of day (in UTC), which a date cannot keep: give midnight UTC or text ('2026-11-23')")

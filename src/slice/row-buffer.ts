@@ -16,6 +16,9 @@ export class RowBuffer {
   /** At this many rows the writer must look up before the next one: the warm-up's limit, or a writer out of use. */
   stopAt = Infinity
 
+  /** Whether code of the user's (a getter in a JSON value) runs in the middle of a row. */
+  readingValue = false
+
   private readonly flushFrame: (frame: Uint8Array) => void
 
   /** `flushFrame` gets room for the frame header followed by whole rows; the bytes are reused after it returns. */

@@ -110,21 +110,12 @@ export class OpenTable implements TableRows, TableWriter<readonly Column[]> {
         table: this.name,
       })
     }
-    if (out.rows >= out.stopAt) this.passGate()
+    if (owner.gate !== undefined && out.rows >= out.stopAt && !owner.gate.mayGoOn(out)) owner.gate.stop()
     if (values.length === this.columns.length) return
     const row = this.rowCount + 1
     const counts = `got ${values.length} values for ${this.columns.length} columns`
     const message = `Table ${quote(this.name)}, row ${row}: ${counts}`
     throw new ForksnapError('ERR_INVALID_VALUE', message, { table: this.name, row })
-  }
-
-  private passGate(): void {
-    const { gate, out } = this.owner
-    if (gate === undefined) {
-      const message = `Table ${quote(this.name)}: a row was written while a value of another row was being read`
-      throw new ForksnapError('ERR_INVALID_STATE', message, { table: this.name })
-    }
-    if (!gate.mayGoOn(out)) gate.stop()
   }
 
   /** Whether `rows()` ends here. Whatever is not the warm-up's limit is left to `write`, which says what is wrong. */

@@ -160,6 +160,11 @@ class Writer implements FinishingSliceWriter, TableOwner {
       throw new ForksnapError('ERR_INVALID_STATE', message, { cause: this.frames.failure })
     }
     if (this.finished) throw new ForksnapError('ERR_INVALID_STATE', 'The slice is finished: nothing can be added to it')
+    if (!this.out.readingValue) return
+    throw new ForksnapError(
+      'ERR_INVALID_STATE',
+      'A getter of a value that is being written must not write to the slice',
+    )
   }
 
   private seal(): void {
