@@ -4,11 +4,8 @@ export const OPEN_ORDERS_MAX = 1000
 
 /** A registered user with what belongs to them alone; balances are kept apart, in `balances.ts`. */
 export class User {
-  /**
-   * Open orders of all markets by rising id, at most `OPEN_ORDERS_MAX`: few enough that taking one out of the middle is
-   * a short move of memory, and in an order that does not depend on how the state came to be.
-   */
-  readonly orders: Order[] = []
+  private readonly open: Order[] = []
+  private openIsSorted = true
   /** Balance updates already made, as `updateKey` writes them; null as long as there are none. */
   private seen: Set<string> | null = null
 
@@ -19,17 +16,29 @@ export class User {
     readonly l2Pubkey: string,
   ) {}
 
+  /**
+   * Open orders of all markets by rising id, at most `OPEN_ORDERS_MAX`: an order that does not depend on how the state
+   * came to be. Restored orders come by price; they are sorted once, when somebody looks.
+   */
+  get orders(): readonly Order[] {
+    if (!this.openIsSorted) {
+      this.open.sort((a, b) => a.id - b.id)
+      this.openIsSorted = true
+    }
+    return this.open
+  }
+
   addOrder(order: Order): void {
-    const last = this.orders.at(-1)
-    if (last === undefined || last.id < order.id) this.orders.push(order)
-    else this.orders.splice(this.placeOf(order.id), 0, order)
+    const last = this.open.at(-1)
+    if (last !== undefined && last.id > order.id) this.openIsSorted = false
+    this.open.push(order)
   }
 
   removeOrder(order: Order): void {
-    // Comparing a thousand references side by side is quicker than looking into ten orders all over the heap.
-    const place = this.orders.indexOf(order)
+    // A thousand references side by side are searched through faster than a search by id looks into ten orders.
+    const place = this.open.indexOf(order)
     if (place < 0) throw new Error(`order ${order.id} is not among those of user ${this.id}`)
-    this.orders.splice(place, 1)
+    this.open.splice(place, 1)
   }
 
   hasSeen(key: string): boolean {
@@ -43,18 +52,6 @@ export class User {
 
   get seenKeys(): Iterable<string> {
     return this.seen ?? []
-  }
-
-  /** Index of the first order whose id is not smaller. */
-  private placeOf(id: number): number {
-    let low = 0
-    let high = this.orders.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.orders[middle].id < id) low = middle + 1
-      else high = middle
-    }
-    return low
   }
 }
 
