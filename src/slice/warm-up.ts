@@ -79,7 +79,7 @@ class WarmUpGate implements RowGate {
 
   mayGoOn(rows: RowBuffer): boolean {
     const ms = this.late ? 1.5 * this.budget.ms : this.budget.ms
-    if (this.threw || rows.rows >= this.rowsMax || this.elapsed() >= ms) {
+    if (rows.rows >= this.rowsMax || this.elapsed() >= ms) {
       this.stopped = true
       return false
     }
