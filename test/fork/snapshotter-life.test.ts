@@ -34,6 +34,10 @@ describe('close', () => {
     })
   })
 
+  it('without a last snapshot still finishes what was asked for', async () => {
+    expect(await run('closeFinishes')).toEqual({ running: 'ok', promised: 'ok', closed: 'ok', published: 2 })
+  })
+
   it('with an aborted signal kills what runs, which is no failure', async () => {
     expect(await run('closeAtOnce')).toEqual({
       outcomes: Array<string>(4).fill('ERR_ABORTED'),
@@ -70,7 +74,7 @@ describe('reset', () => {
   it('ends the running snapshot and begins a new epoch, in which the next slices are', async () => {
     expect(await run('reset')).toEqual({
       running: 'ERR_ABORTED',
-      childLives: false,
+      livesAtEpoch: [false, false],
       epochs: [1, 2, 2],
       newest: true,
       aborted: 1,
