@@ -28,7 +28,8 @@ function runRound(): PauseSamples {
 const samples = Array.from({ length: rounds }, runRound)
 const all = (pick: (round: PauseSamples) => number | readonly number[]): number[] => samples.flatMap(pick)
 const first = (pick: (pause: PauseSample) => number): number[] => samples.map((round) => pick(round.firstPause))
-const later = (pick: (pause: PauseSample) => number): number[] => samples.flatMap((round) => round.laterPauses.map(pick))
+const later = (pick: (pause: PauseSample) => number): number[] =>
+  samples.flatMap((round) => round.laterPauses.map(pick))
 
 /** Ratios are taken within a round, where the machine was in the same mood, and only then compared. */
 const ratios = (pick: (round: PauseSamples) => number): number => median(samples.map(pick))

@@ -78,7 +78,20 @@ function flatOrders(exchange: Exchange): object[] {
   return Array.from(restingOrders(exchange.engine), (order) => {
     const { id, side, type, price, amount, remain, finishedQuote, postOnly, signature, createTime, updateTime } = order
     const names = { market: order.market.config.name, user: order.user.id }
-    return { id, side, type, price, amount, remain, finishedQuote, postOnly, signature, createTime, updateTime, ...names }
+    return {
+      id,
+      side,
+      type,
+      price,
+      amount,
+      remain,
+      finishedQuote,
+      postOnly,
+      signature,
+      createTime,
+      updateTime,
+      ...names,
+    }
   })
 }
 
