@@ -16,7 +16,8 @@ namespace forksnap {
 namespace {
 
 Napi::Error SystemError(Napi::Env env, const char* syscall, int error) {
-  const char* name = uv_err_name(uv_translate_sys_error(error));
+  // libuv has no name for the one error that matters most here.
+  const char* name = error == ECHILD ? "ECHILD" : uv_err_name(uv_translate_sys_error(error));
   Napi::Error result = Napi::Error::New(env, std::string(syscall) + ": " + name);
   result.Set("code", name);
   result.Set("syscall", syscall);

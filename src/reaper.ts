@@ -26,16 +26,17 @@ export class Reaper {
     usePidfd = true,
   ) {
     this.ended = new Promise((resolve) => (this.settle = resolve))
-    if (!usePidfd || !this.openWatch()) this.startPolling()
+    if (usePidfd) this.openWatch()
+    // Asked once the pidfd is open: if the child is still ours then, the pidfd stands for it, and not for a process that has
+    // got its number since.
+    if (!this.check() && this.watch === undefined) this.startPolling()
   }
 
-  private openWatch(): boolean {
+  private openWatch(): void {
     try {
       this.watch = new (binding().ChildWatch)(this.pid, this.look)
-      return true
     } catch {
       // ENOSYS on an old kernel or macOS, EPERM in a sandbox, ESRCH when somebody has already reaped the child.
-      return false
     }
   }
 
@@ -45,8 +46,9 @@ export class Reaper {
     this.look()
   }
 
-  private readonly look = (): void => {
-    if (this.over) return
+  /** Asks for the status; returns whether the child is over. */
+  private check(): boolean {
+    if (this.over) return true
     let end: ChildEnd | null
     try {
       end = waitpidRaw(this.pid, WNOHANG)
@@ -55,7 +57,11 @@ export class Reaper {
       end = 'unknown'
     }
     if (end !== null) this.finish(end)
-    else if (this.watch !== undefined && this.timer === undefined) this.startPolling()
+    return this.over
+  }
+
+  private readonly look = (): void => {
+    if (!this.check() && this.watch !== undefined && this.timer === undefined) this.startPolling()
   }
 
   private finish(end: ChildEnd): void {

@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process'
+import type { Inheritance, Self } from '../fixtures/fork-child-setup'
+import { runFixture } from '../helpers/fixture'
+
+const run = <T>(scenario: string, before: string[] = []): Promise<T> =>
+  runFixture<T>('fork-child-setup', [scenario], { before })
+
+// SIGPIPE (13) and SIGXFSZ (25), as bits of /proc/PID/status.
+const IGNORED = '0000000001001000'
+const NONE = '0000000000000000'
+/** Bits of the real-time signals that the C library keeps to itself; the rest of the handlers must be gone. */
+const OWN_SIGNALS = ~((1n << 31n) | (1n << 32n) | (1n << 33n))
+
+interface Defaults {
+  child: Self
+  parent: Self
+  keep: number
+  file: string
+  written: string
+}
+
+describe("a child's set-up", () => {
+  let seen: Defaults
+
+  beforeAll(async () => {
+    seen = await run<Defaults>('defaults')
+  })
+
+  it('is a process group of its own, in the same session, and knows its own number', () => {
+    const { child, parent } = seen
+    expect(child).toMatchObject({ ppid: parent.pid, pgrp: child.pid, session: parent.session, realPid: child.pid })
+    expect(child.pid).not.toBe(parent.pid)
+  })
+
+  it('runs one thread, with no signal blocked and no handler of the parent', () => {
+    const { child, parent } = seen
+    expect(child).toMatchObject({ threads: '1', blocked: NONE, ignored: IGNORED })
+    expect(BigInt(`0x${child.caught}`) & OWN_SIGNALS).toBe(0n)
+    expect(BigInt(`0x${parent.caught}`) & OWN_SIGNALS).not.toBe(0n)
+  })
+
+  it('has nothing open but standard error and what it was to keep; in every other place stands /dev/null', () => {
+    const { child, parent, keep, file, written } = seen
+    const open = Object.entries(child.descriptors).filter(([, target]) => target !== '/dev/null')
+    expect(open.map(([fd]) => Number(fd))).toEqual([2, keep])
+    expect(child.descriptors[keep]).toBe(file)
+    expect(child.descriptors[2]).toBe(parent.descriptors[2])
+    // No number is free that the parent had in use: a finalizer in the child may close it.
+    for (const fd of Object.keys(parent.descriptors)) expect(child.descriptors).toHaveProperty(fd)
+    expect(written).toBe('from the child')
+  })
+
+  it('leaves the parent as it was', () => {
+    const targets = Object.values(seen.parent.descriptors)
+    expect(targets.filter((target) => target === seen.file)).toHaveLength(2)
+    expect(targets.some((target) => target.startsWith('socket:'))).toBe(true)
+    expect(seen.parent).toMatchObject({
+      title: expect.not.stringContaining('forksnap') as string,
+      oomScoreAdj: seen.child.oomScoreAdj - 500,
+    })
+  })
+
+  it('dumps no core, goes first when memory is short, and has a name that ps shows', () => {
+    const { child } = seen
+    expect(child).toMatchObject({ core: ['0', '0'], comm: 'forksnap', title: 'forksnap', commandLine: 'forksnap' })
+    expect(child.oomScoreAdj).toBeGreaterThanOrEqual(500)
+  })
+
+  it('has no signal blocked even where the parent was started with some', async () => {
+    if (spawnSync('env', ['--block-signal=TERM', 'true']).status !== 0) return
+    const { child } = await run<Defaults>('defaults', ['env', '--block-signal=TERM', '--block-signal=USR1'])
+    expect(child).toMatchObject({ blocked: NONE, ignored: IGNORED })
+  })
+
+  it('takes the priorities, the CPUs and the name that were asked for', async () => {
+    const { cpu, child, low, parent } = await run<{
+      cpu: number
+      child: Self & { ioPriority: string }
+      low: string
+      parent: Self & { ioPriority: string }
+    }>('asked')
+    expect(child).toMatchObject({
+      nice: parent.nice + 7,
+      cpus: String(cpu),
+      oomScoreAdj: 900,
+      ioPriority: 'idle',
+      comm: 'a-rather-long-t',
+      title: 'a-rather-long-title',
+      core: parent.core,
+    })
+    expect(low).toBe('best-effort: prio 7')
+    expect(parent.ioPriority).not.toMatch(/idle|prio 7/)
+  })
+
+  it('hands nothing of the parent to a program that the child starts', async () => {
+    const { open } = await run<{ open: string[] }>('exec')
+    expect(open).toHaveLength(3)
+    expect(open.slice(0, 2)).toEqual(['/dev/null', 'file'])
+  })
+})
+
+describe('the memory that children of child_process inherit', () => {
+  it('does not grow by forks: the heap is kept from them again after each', async () => {
+    const { before, child, after, later, spawned } = await run<Inheritance>('inheritance')
+    expect(before.dc).toBeGreaterThan(50_000)
+    expect(child.dc).toBe(0)
+    expect(after.dc).toBeGreaterThan(0.95 * before.dc)
+    expect(later.dc).toBeGreaterThan(0.8 * later.of)
+    expect(spawned).toBe(3)
+  })
+})
