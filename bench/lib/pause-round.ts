@@ -38,14 +38,14 @@ const SERIALIZE_ROUNDS = 3
 const OPERATIONS_PER_SECOND = 5_000
 
 async function pause(): Promise<PauseSample> {
-  const outcome = await runFork({
+  const outcome = await runFork<undefined, undefined>({
     prepare: () => undefined,
     run: () => undefined,
     limits: { quiesceMs: 10_000, stallMs: 0, totalMs: 60_000 },
   })
   const { pauseMs, pauseParts } = outcome
   if (pauseParts === undefined) throw new Error('the fork did not tell the parts of its pause')
-  const otherMs = Object.values(pauseParts).reduce((rest, part) => rest - part, pauseMs)
+  const otherMs = Object.values<number>({ ...pauseParts }).reduce((rest, part) => rest - part, pauseMs)
   return { pauseMs, ...pauseParts, otherMs }
 }
 

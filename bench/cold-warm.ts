@@ -1,0 +1,94 @@
+/**
+ * Rows a second of the child that writes (int8 bigint, text, numeric string, numeric string, bool) to /dev/null, checksums on:
+ * in a cold process (a new one, its first snapshot) without and with the warm-up, and in a warm one, which has written all
+ * its rows many times. Where Node's V8 is new enough, all of that again with `--efficiency-mode` in the child.
+ *
+ *   node dist/bench/cold-warm.js [--json] [--rows 1000000] [--rounds 5]
+ *
+ * Other versions of Node: node scripts/with-node.mjs 24 -- node dist/bench/cold-warm.js
+ */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { readArguments } from './lib/arguments'
+import type { ColdWarmSample, Warmth } from './lib/cold-warm-round'
+import { printReport, type Figure } from './lib/report'
+import { median } from './lib/statistics'
+
+const { json, rows, rounds } = readArguments({ rows: 1_000_000, rounds: 5 })
+
+interface Variant {
+  readonly name: string
+  readonly warmth: Warmth
+  readonly efficiency: boolean
+  readonly samples: ColdWarmSample[]
+}
+
+/** Below Node 24 the flag exists in part and helps nothing. */
+const modes = Number(process.versions.node.split('.')[0]) >= 24 ? [false, true] : [false]
+const variants: Variant[] = modes.flatMap((efficiency) =>
+  (['cold', 'warmed-up', 'warm'] as const).map((warmth) => ({
+    name: efficiency ? `${warmth}, efficiency mode` : warmth,
+    warmth,
+    efficiency,
+    samples: [],
+  })),
+)
+
+function sample({ warmth, efficiency }: Variant): ColdWarmSample {
+  const program = join(__dirname, 'lib', 'cold-warm-round.js')
+  const output = execFileSync(process.execPath, [program, warmth, String(efficiency), String(rows)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return JSON.parse(output) as ColdWarmSample
+}
+
+// Round by round, so that whatever else the machine does hits all of them alike.
+for (let i = 0; i < rounds; i++) for (const variant of variants) variant.samples.push(sample(variant))
+
+const rowsPerSecond = ({ samples }: Variant): number[] => samples.map((one) => rows / (one.writeMs / 1000))
+const speed = (warmth: Warmth, efficiency: boolean): number => {
+  const variant = variants.find((one) => one.warmth === warmth && one.efficiency === efficiency)
+  return variant === undefined ? NaN : median(rowsPerSecond(variant))
+}
+
+/** What users get by default: `child.efficiencyMode: 'auto'` is on from Node 24. */
+const byDefault = modes.includes(true)
+const figures: Figure[] = variants.flatMap((variant) => [
+  { name: `${variant.name}: rows`, unit: '/s', values: rowsPerSecond(variant) },
+  { name: `${variant.name}: life of the child`, unit: 'ms', values: variant.samples.map((one) => one.childMs) },
+])
+figures.push({
+  name: 'time of the warm-up',
+  unit: 'ms',
+  values: variants.filter((one) => one.warmth === 'warmed-up').flatMap((one) => one.samples.map((s) => s.warmUpMs)),
+})
+
+printReport(
+  {
+    bench: 'cold-warm',
+    subject: `${rows} rows to /dev/null, ${rounds} processes of each kind`,
+    figures,
+    targets: [
+      {
+        name: 'rows a second of a warm child',
+        measured: speed('warm', byDefault),
+        limit: 1.5e6,
+        kind: 'at-least',
+      },
+      {
+        name: 'warm / cold with the warm-up',
+        measured: speed('warm', byDefault) / speed('warmed-up', byDefault),
+        limit: 1.3,
+        kind: 'at-most',
+      },
+    ],
+    notes: modes.map(
+      (efficiency) =>
+        `warm / cold ${efficiency ? 'with' : 'without'} efficiency mode: ` +
+        `${(speed('warm', efficiency) / speed('cold', efficiency)).toFixed(2)} without the warm-up, ` +
+        `${(speed('warm', efficiency) / speed('warmed-up', efficiency)).toFixed(2)} with it`,
+    ),
+  },
+  json,
+)

@@ -1,0 +1,83 @@
+/** One snapshot of a process of its own: prints how long its child wrote as one line of JSON. */
+import { setImmediate } from 'node:timers/promises'
+import { Snapshotter } from '../../src/snapshotter'
+import type { SliceWriter } from '../../src/slice/types'
+import { createSliceWriter, nullTarget } from '../../src/slice/writer'
+import { NullStore } from './null-store'
+
+/** `cold` without a warm-up, `warmed-up` with forksnap's own, `warm` after the whole state was written many times. */
+export type Warmth = 'cold' | 'warmed-up' | 'warm'
+
+export interface ColdWarmSample {
+  /** In the child, from the first row to the last. */
+  readonly writeMs: number
+  readonly childMs: number
+  readonly warmUpMs: number
+}
+
+interface Order {
+  readonly id: bigint
+  readonly market: string
+  readonly price: string
+  readonly amount: string
+  readonly postOnly: boolean
+}
+
+const WARM_ROUNDS = 8
+const MARKETS = ['ETH_USDT', 'UNI_USDT', 'LINK_USDT', 'MATIC_USDT']
+
+/** Every order has strings of its own, as an engine's state has. */
+function makeOrders(count: number): Order[] {
+  return Array.from({ length: count }, (_, i) => ({
+    id: BigInt(1_000_000 + i),
+    market: MARKETS[i % MARKETS.length],
+    price: `${100 + (i % 9000)}.${String(i % 100).padStart(2, '0')}`,
+    amount: `${1 + (i % 50)}.${String((i * 7919) % 10_000).padStart(4, '0')}`,
+    postOnly: i % 3 === 0,
+  }))
+}
+
+function writeOrders(slice: SliceWriter, orders: readonly Order[]): undefined {
+  const begun = performance.now()
+  const table = slice.table('order_slice', [
+    ['id', 'int8'],
+    ['market', 'text'],
+    ['price', 'numeric(30,8)'],
+    ['amount', 'numeric(30,8)'],
+    ['post_only', 'bool'],
+  ])
+  table.rows(orders, ({ id, market, price, amount, postOnly }) => [id, market, price, amount, postOnly])
+  slice.set('writeMs', performance.now() - begun)
+}
+
+/** Between the rounds the event loop turns, so that functions compiled in the background come into use. */
+async function makeWarm(orders: readonly Order[]): Promise<void> {
+  for (let i = 0; i < WARM_ROUNDS; i++) {
+    const writer = createSliceWriter(nullTarget(), { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
+    writeOrders(writer, orders)
+    writer.finish()
+    await setImmediate()
+  }
+}
+
+async function main(warmth: Warmth, efficiencyMode: boolean, rows: number): Promise<ColdWarmSample> {
+  const orders = makeOrders(rows)
+  if (warmth === 'warm') await makeWarm(orders)
+  const snapshotter = new Snapshotter({
+    store: new NullStore(),
+    write: (slice) => writeOrders(slice, orders),
+    intervalMs: 0,
+    ...(warmth === 'cold' ? { warmUp: false } : {}),
+    child: { efficiencyMode },
+  })
+  await snapshotter.start()
+  const begun = performance.now()
+  let warmUpMs = 0
+  snapshotter.once('forked', (info) => (warmUpMs = performance.now() - begun - info.quiesceMs - info.pauseMs))
+  const { values, childMs } = await snapshotter.save()
+  await snapshotter.close()
+  return { writeMs: Number(values.writeMs), childMs, warmUpMs }
+}
+
+const [warmth, efficiency, rows] = process.argv.slice(2)
+void main(warmth as Warmth, efficiency === 'true', Number(rows)).then((sample) => console.log(JSON.stringify(sample)))
