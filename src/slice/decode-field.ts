@@ -1,5 +1,5 @@
 import type { BaseType } from './columns'
-import { parseDay, parseMoment } from './time'
+import { parseDay, parseMoment, plainTimestampToMs } from './time'
 import type { JsonValue, ReadValue } from './types'
 
 /** One field of a COPY line, moved from field to field: the bytes stay where they are. */
@@ -68,6 +68,8 @@ export type Decode = (field: Field) => ReadValue | undefined
 const ZERO = 48
 const MINUS = 45
 const POINT = 46
+const BACKSLASH = 92
+const SMALL_X = 120
 /** Any number of so many digits is safe. */
 const SAFE_DIGITS = 15
 const INT8_MIN = -(2n ** 63n)
@@ -151,6 +153,7 @@ function decodeDate(field: Field): string | undefined {
 function decodeTimestamp(field: Field, zoned: boolean): string | undefined {
   const text = field.ascii()
   if (text === undefined || isInfinity(text)) return text
+  if (!zoned && !Number.isNaN(plainTimestampToMs(text))) return text
   const moment = parseMoment(text)
   return moment !== undefined && (moment.offsetMinutes !== undefined) === zoned ? text : undefined
 }
@@ -162,8 +165,9 @@ function isInfinity(text: string): boolean {
 function decodeBytea(field: Field): Uint8Array | undefined {
   const { bytes, start, end } = field
   const digits = end - start - 3
-  const hex = digits >= 0 && digits % 2 === 0 && bytes.toString('latin1', start, start + 3) === '\\\\x'
-  if (!hex) return undefined
+  const prefixed = bytes[start] === BACKSLASH && bytes[start + 1] === BACKSLASH && bytes[start + 2] === SMALL_X
+  if (digits < 0 || digits % 2 !== 0 || !prefixed) return undefined
+  if (digits === 0) return new Uint8Array(0)
   // A buffer of its own: one from Node's pool would keep its neighbours alive.
   const value = new Uint8Array(digits / 2)
   const written = Buffer.from(value.buffer).write(bytes.toString('latin1', start + 3, end), 'hex')

@@ -21,6 +21,8 @@ export interface Moment extends Day {
 const DATE = /^(\d{4,7})-(\d\d)-(\d\d)( BC)?$/
 const MOMENT = /^(\d{4,6})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d(?::?\d\d)?)?( BC)?$/
 const DAY_MS = 86_400_000
+/** Character code of `0`. */
+const ZERO = 48
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 /** The Gregorian calendar repeats after this many years and days. */
 const CYCLE_YEARS = 400
@@ -109,12 +111,53 @@ function two(value: number): string {
   return String(value).padStart(2, '0')
 }
 
+/** The number that two characters from `at` on write, or NaN if they are no digits. */
+function twoDigits(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - ZERO
+  const ones = text.charCodeAt(at + 1) - ZERO
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NaN
+}
+
+/** Milliseconds of `.f` to `.ffffff` from `at` to the text's end, 0 for no fraction, or NaN. */
+function plainFraction(text: string, at: number): number {
+  if (at === text.length) return 0
+  const digits = text.length - at - 1
+  if (text[at] !== '.' || digits < 1 || digits > 6) return NaN
+  let value = 0
+  for (let i = at + 1; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO
+    if (!(digit >= 0 && digit <= 9)) return NaN
+    value = value * 10 + digit
+  }
+  return Math.floor((value * 1000) / 10 ** digits)
+}
+
+/**
+ * Milliseconds since 1970 of the commonest text, `YYYY-MM-DD HH:MM:SS` with or without a fraction, or NaN for any other.
+ * Millions of rows have two of them each: this is many times as fast as the whole grammar.
+ */
+export function plainTimestampToMs(text: string): number {
+  if (text.length < 19 || text[4] !== '-' || text[7] !== '-' || text[10] !== ' ') return NaN
+  if (text[13] !== ':' || text[16] !== ':') return NaN
+  const year = twoDigits(text, 0) * 100 + twoDigits(text, 2)
+  const month = twoDigits(text, 5)
+  const day = twoDigits(text, 8)
+  const hour = twoDigits(text, 11)
+  const minute = twoDigits(text, 14)
+  const second = twoDigits(text, 17)
+  // Written so that NaN fails; the years before 100 are Date.UTC's exception, and left to the grammar.
+  const valid = year >= 100 && day >= 1 && day <= daysInMonth(year, month) && hour <= 23 && minute <= 59 && second <= 59
+  return valid ? Date.UTC(year, month - 1, day, hour, minute, second) + plainFraction(text, 19) : NaN
+}
+
 /**
  * Milliseconds since 1970 of what a slice returns for a timestamp, timestamptz or date; times without a zone are taken
  * as UTC, as the writer took the `Date`. Microseconds are left out. `infinity` is Infinity; NaN is what is no such text.
  */
 export function timestampToMs(text: string): number {
   if (text === 'infinity' || text === '-infinity') return text === 'infinity' ? Infinity : -Infinity
+  const plain = plainTimestampToMs(text)
+  if (!Number.isNaN(plain)) return plain
   const day = parseDay(text)
   if (day !== undefined) return dayNumber(day) * DAY_MS
   const moment = parseMoment(text)
