@@ -21,6 +21,8 @@ const INDESCRIBABLE = 'the child threw something that cannot be described'
 function read(get: () => unknown): string | undefined {
   try {
     const value = get()
+    // Whatever it is: an object whose text says nothing is still told as what it is.
+    // eslint-disable-next-line @typescript-eslint/no-base-to-string
     return value === undefined ? undefined : String(value)
   } catch {
     return undefined

@@ -80,7 +80,9 @@ function forkNow<P, V>(
   const before = performance.now()
   const prepared = job.prepare()
   const prepareMs = performance.now() - before
-  const result = native.fork(options, page, () => runChild(job.run, prepared, options.title, efficiency))
+  const result = native.fork(options, page, () =>
+    runChild((context, value: P) => job.run(context, value), prepared, options.title, efficiency),
+  )
   if (result.errno !== '') throw forkFailed(result)
   if (result.pid < 0) {
     if (result.notParked) {

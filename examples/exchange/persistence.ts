@@ -33,6 +33,11 @@ export interface Restored {
   readonly passedOver: readonly string[]
 }
 
+function textOf(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw new Error(`the slice has no ${name}: another program wrote it`)
+  return value
+}
+
 /**
  * Restores the newest good slice into a new engine and compares the digest of what came out with the one that the
  * child stored. Resolves with null if there is no slice; throws if the digests differ.
@@ -55,10 +60,9 @@ export async function restoreNewest(
     checkState(engine)
     const found = digest(engine)
     const { sliceId } = source.header
-    if (found !== trailer.values.digest) {
-      throw new Error(`slice ${sliceId}: the restored state's digest is ${found}, not ${String(trailer.values.digest)}`)
-    }
-    const flow = new Flow(engine, JSON.parse(String(meta.flow)) as FlowState)
+    const stored = textOf(trailer.values.digest, 'digest')
+    if (found !== stored) throw new Error(`slice ${sliceId}: the restored state's digest is ${found}, not ${stored}`)
+    const flow = new Flow(engine, JSON.parse(textOf(meta.flow, 'flow')) as FlowState)
     return { engine, flow, sliceId, rows: trailer.rows, bytes: trailer.bytes, digest: found, passedOver }
   } finally {
     await source.close()
