@@ -28,6 +28,14 @@ export type ForksnapErrorCode =
   | 'ERR_SLICE_CORRUPT'
   /** The slice was written by a version of the format that this reader does not know. */
   | 'ERR_SLICE_VERSION'
+  /** An operation log is damaged before its durable end; `path` and `offset` say where. Nothing after it was applied. */
+  | 'ERR_LOG_CORRUPT'
+  /** Entries are missing between a slice and the log, or within the log. */
+  | 'ERR_LOG_GAP'
+  /** The bound on entries that are not durable yet is reached; wait for `ready()`. */
+  | 'ERR_LOG_FULL'
+  /** The log could not make an entry durable and takes no more; open it anew. `cause` is the system's error. */
+  | 'ERR_LOG_FAILED'
   /** There is no such slice in the store. */
   | 'ERR_SLICE_NOT_FOUND'
   /** A value, a name or a column type cannot be held by a slice; `table`, `row` and `column` say where. */
