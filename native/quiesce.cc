@@ -255,6 +255,10 @@ Napi::Value GetProgress(const Napi::CallbackInfo& info) {
 
 void RegisterIsolate(const Napi::CallbackInfo&) { RegisterCurrentIsolate(); }
 
+Napi::Value GetFullGcCount(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(FullGcCount()));
+}
+
 }  // namespace
 
 void InitQuiesce(Napi::Env env, Napi::Object exports) {
@@ -270,6 +274,7 @@ void InitQuiesce(Napi::Env env, Napi::Object exports) {
   add("quiesceLearnV8", Run<&Quiescence::LearnV8>);
   add("quiesceEnd", End);
   add("registerIsolate", RegisterIsolate);
+  exports["fullGcCount"] = Napi::Function::New(env, GetFullGcCount, "fullGcCount");
   exports["quiesceProgress"] = Napi::Function::New(env, GetProgress, "quiesceProgress");
 }
 

@@ -72,8 +72,20 @@ void ForgetIsolate(void* number) {
 }
 
 uint64_t gc_count = 0;
+uint64_t full_gc_count = 0;
 
-void CountGc(v8::Isolate*, v8::GCType, v8::GCCallbackFlags, void*) { ++gc_count; }
+void CountGc(v8::Isolate*, v8::GCType type, v8::GCCallbackFlags, void*) {
+  ++gc_count;
+  if (type & v8::kGCTypeMarkSweepCompact) ++full_gc_count;
+}
+
+void BeginCounting() {
+  static const bool counting = [] {
+    v8::Isolate::GetCurrent()->AddGCEpilogueCallback(CountGc, nullptr);
+    return true;
+  }();
+  (void)counting;
+}
 
 FatalHandler fatal_handler = nullptr;
 
@@ -141,12 +153,13 @@ void InterruptIsolates(const std::shared_ptr<GateRound>& round) {
 bool IsRunningMicrotasks() { return v8::MicrotasksScope::IsRunningMicrotasks(v8::Isolate::GetCurrent()); }
 
 uint64_t GcCount() {
-  static const bool counting = [] {
-    v8::Isolate::GetCurrent()->AddGCEpilogueCallback(CountGc, nullptr);
-    return true;
-  }();
-  (void)counting;
+  BeginCounting();
   return gc_count;
+}
+
+uint64_t FullGcCount() {
+  BeginCounting();
+  return full_gc_count;
 }
 
 void AtProcessExit(void (*hook)(void*), void* argument) {

@@ -32,6 +32,8 @@ bool IsRunningMicrotasks();
 
 // Counts the garbage collections of the current isolate, from the first call on.
 uint64_t GcCount();
+// The same for full collections, which throw away optimised code that refers to objects that have died.
+uint64_t FullGcCount();
 
 // Runs `hook` when the process exits by way of process.exit() or of an empty loop, before Node joins its threads.
 void AtProcessExit(void (*hook)(void*), void* argument);

@@ -102,6 +102,8 @@ export interface NativeBinding {
   quiesceProgress(): QuiesceProgress
   quiesceLook(): boolean
   registerIsolate(): void
+  /** Full collections of the main thread's heap, counted from the first call on. */
+  fullGcCount(): number
   fork(options: NativeForkOptions, page: StatusPage, main: () => void): NativeForkResult
   forkBare(options: NativeForkOptions, waitMs: number): NativeForkResult
   isInChild(): boolean

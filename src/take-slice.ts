@@ -1,10 +1,12 @@
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from './back-off'
+import { binding } from './binding'
 import { isThenable, show } from './checks'
 import { ForksnapError, isForksnapError } from './errors'
 import { runFork } from './fork'
 import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
 import type { ResolvedOptions } from './options'
+import { isSupported } from './platform'
 import type { Saved, SaveReason } from './saved'
 import { abortReason, orAborted, throwIfAborted } from './shared-work'
 import type { SliceMeta, SliceTrailer } from './slice/types'
@@ -41,13 +43,7 @@ export async function takeSlice<M extends SliceMeta>(
   throwIfAborted(signal)
   const sink = await options.store.create()
   try {
-    const warmed = await warmUp.run(options.write, writerOptions(sink, {}), signal)
-    hooks.warmedUp(warmed)
-    const { outcome, attempts } = await forkWhenQuiet(
-      forkJob(options, sink, signal, hooks),
-      options.limits.busyMs,
-      hooks,
-    )
+    const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
     if (options.log !== undefined) await orAborted(options.log.sync(meta.position), signal)
@@ -80,6 +76,51 @@ function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>, warmed: WarmUpRe
   return { pauseMs, forkMs, quiesceMs, longestGapMs, loopDelayP99Ms, cowBytes, childMs }
 }
 
+/** Thrown in the tick of the fork, out of which only an exception leads without a fork. */
+const COLD = new Error('a full collection has undone the warm-up')
+/** After so many warm-ups that a full collection undid, the child goes as it is. */
+const WARM_UPS_MAX = 3
+
+/**
+ * Warms the writer up and forks. A full collection throws optimised code away, and in a child nothing would be optimised
+ * again: if there was one between the warm-up and the fork, the warm-up comes first once more.
+ */
+async function forkWhenWarm<M extends SliceMeta>(
+  options: ResolvedOptions<M>,
+  warmUp: WarmUp,
+  sink: SliceSink,
+  signal: AbortSignal,
+  hooks: TakeHooks,
+) {
+  let warmed: WarmUpReport = { rows: 0, ms: 0, longestPassMs: 0 }
+  for (let warmUps = 1; ; warmUps++) {
+    const last = await warmUp.run(options.write, writerOptions(sink, {}), signal)
+    warmed = sumOf(warmed, last)
+    hooks.warmedUp(warmed)
+    const collections = fullCollections()
+    const goesAsItIs = last.rows === 0 || warmUps === WARM_UPS_MAX
+    const checkWarm = (): void => {
+      if (!goesAsItIs && fullCollections() !== collections) throw COLD
+    }
+    try {
+      const job = forkJob(options, sink, signal, hooks, checkWarm)
+      return { ...(await forkWhenQuiet(job, options.limits.busyMs, hooks)), warmed }
+    } catch (error) {
+      if (error !== COLD) throw error
+    }
+  }
+}
+
+/** Where nothing can fork there is nothing to count either: the fork itself says what is wrong. */
+function fullCollections(): number {
+  return isSupported() ? binding().fullGcCount() : 0
+}
+
+function sumOf(one: WarmUpReport, other: WarmUpReport): WarmUpReport {
+  const longestPassMs = Math.max(one.longestPassMs, other.longestPassMs)
+  return { rows: one.rows + other.rows, ms: one.ms + other.ms, longestPassMs }
+}
+
 /** Tries to fork until the other threads can be brought to rest, or `busyMs` have passed. */
 async function forkWhenQuiet<P, V>(job: ForkJob<P, V> & { signal: AbortSignal }, busyMs: number, hooks: TakeHooks) {
   const deadline = performance.now() + busyMs
@@ -110,10 +151,12 @@ function forkJob<M extends SliceMeta>(
   sink: SliceSink,
   signal: AbortSignal,
   hooks: TakeHooks,
+  checkWarm: () => void,
 ): ForkJob<M, SliceTrailer> & { signal: AbortSignal } {
   const { quiesceMs, stallMs, totalMs } = options.limits
   return {
     prepare: () => {
+      checkWarm()
       const meta = checkedMeta(options.meta)
       hooks.forking()
       return meta
