@@ -92,18 +92,21 @@ function makeSnapshotter(store: FileStore, { engine, flow }: State, intervalMs: 
   return snapshotter
 }
 
-/** Resolves at the first SIGINT or SIGTERM, or after the given number of snapshots; a second signal aborts `hurry`. */
+/** npm passes on the Ctrl-C that the terminal has already sent to this process: what comes so soon is the same one. */
+const SAME_SIGNAL_MS = 1000
+
+/** Resolves at the first SIGINT or SIGTERM, or after the given number of snapshots; a second one aborts `hurry`. */
 function untilAskedToStop(
   snapshotter: Snapshotter<DemoMeta>,
   snapshots: number,
   hurry: AbortController,
 ): Promise<string> {
   return new Promise((resolve) => {
-    let asked = false
+    let askedMs: number | undefined
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (asked) hurry.abort()
-        asked = true
+        askedMs ??= performance.now()
+        if (performance.now() - askedMs > SAME_SIGNAL_MS) hurry.abort()
         resolve(signal)
       })
     }
