@@ -71,6 +71,10 @@ export class Fixture {
     this.closed.catch(() => undefined)
   }
 
+  get over(): boolean {
+    return this.#over
+  }
+
   get pid(): number {
     return this.#child.pid ?? 0
   }
