@@ -1,6 +1,7 @@
 #include "quiesce.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "heap_inherit.h"
@@ -110,11 +111,19 @@ void Quiescence::ScanMappings() {
     return;
   }
   scan_cancel_ = false;
-  scan_thread_ = std::thread([this, waker = waker_] {
-    scan_ = ScanSmaps(&scan_cancel_);
-    scan_done_.store(true, std::memory_order_release);
-    waker->Wake();
-  });
+  try {
+    scan_thread_ = std::thread([this, waker = waker_] {
+      scan_ = ScanSmaps(&scan_cancel_);
+      scan_done_.store(true, std::memory_order_release);
+      waker->Wake();
+    });
+  } catch (const std::system_error& refused) {
+    // A limit on processes counts threads too. Uncaught, this would end the server.
+    Napi::Error error = Napi::Error::New(waker_->env, "pthread_create failed");
+    error.Set("code", uv_err_name(uv_translate_sys_error(refused.code().value())));
+    error.Set("syscall", "pthread_create");
+    throw error;
+  }
 }
 
 void Quiescence::JoinScan() {

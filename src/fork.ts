@@ -4,7 +4,6 @@ import {
   Outcome,
   type NativeBinding,
   type NativeForkOptions,
-  type NativeForkResult,
   type PageState,
   type StatusPage,
 } from './binding'
@@ -13,6 +12,7 @@ import { reviveError } from './child-error'
 import { ChildGuard, type KillReason } from './child-guard'
 import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
+import { forkFailed } from './fork-failed'
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
@@ -43,18 +43,6 @@ function useEfficiencyMode(option: ChildOptions['efficiencyMode']): boolean {
   return Number(process.versions.node.split('.')[0]) >= 24
 }
 
-function forkFailed(result: NativeForkResult): ForksnapError {
-  const advice: Record<string, string> = {
-    EAGAIN: 'A limit on processes was reached (RLIMIT_NPROC, or pids.max of the cgroup): raise it or end processes.',
-    ENOMEM: 'The kernel would not promise the memory: set vm.overcommit_memory to 1, or give the machine more memory.',
-  }
-  return new ForksnapError(
-    'ERR_FORK_FAILED',
-    `${result.syscall}() failed with ${result.errno}; the process goes on unharmed. ${advice[result.errno] ?? ''}`.trim(),
-    { errno: result.errno, syscall: result.syscall },
-  )
-}
-
 /** Refuses what would be a fork inside a fork: a child's threads are gone, and its parent's loop is not its own. */
 function refuseInChild(native: NativeBinding): void {
   if (!native.isInChild()) return
@@ -83,7 +71,7 @@ function forkNow<P, V>(
   const result = native.fork(options, page, () =>
     runChild((context, value: P) => job.run(context, value), prepared, options.title, efficiency),
   )
-  if (result.errno !== '') throw forkFailed(result)
+  if (result.errno !== '') throw forkFailed(result.errno, result.syscall)
   if (result.pid < 0) {
     if (result.notParked) {
       throw new ForksnapError(
@@ -304,7 +292,7 @@ export function fork(): number {
     enterChild()
     return 0
   }
-  if (result.errno !== '') throw forkFailed(result)
+  if (result.errno !== '') throw forkFailed(result.errno, result.syscall)
   if (result.pid < 0) {
     throw new ForksnapError(
       'ERR_NOT_QUIESCENT',

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { binding, type NativeBinding } from './binding'
-import { ForksnapError } from './errors'
+import { errnoOf, ForksnapError } from './errors'
+import { forkFailed } from './fork-failed'
 import { collectYoung } from './young-gc'
 
 /** Returned by the critical section when another thread was not at rest: go round again. */
@@ -49,7 +50,13 @@ class Quiescence<T> {
     this.native.quiesceBegin(this.step, deadlineMs + DEADLINE_SLACK_MS)
     this.deadline = setTimeout(this.giveUp, deadlineMs)
     signal?.addEventListener('abort', this.abort, { once: true })
-    this.native.quiesceScan()
+    try {
+      this.native.quiesceScan()
+    } catch (error) {
+      // It needs a thread, which a limit on processes may refuse.
+      const errno = errnoOf(error)
+      this.fail(errno === undefined ? error : forkFailed(errno, 'pthread_create', error))
+    }
   }
 
   /** Releases everybody, on every path. */

@@ -1,0 +1,15 @@
+import { ForksnapError } from './errors'
+
+const advice: Readonly<Record<string, string>> = {
+  EAGAIN: 'A limit on processes was reached (RLIMIT_NPROC, or pids.max of the cgroup): raise it or end processes.',
+  ENOMEM: 'The kernel would not promise the memory: set vm.overcommit_memory to 1, or give the machine more memory.',
+}
+
+/** The error for a system call without which there is no fork: `fork` itself, or one on the way to it. */
+export function forkFailed(errno: string, syscall: string, cause?: unknown): ForksnapError {
+  return new ForksnapError(
+    'ERR_FORK_FAILED',
+    `${syscall}() failed with ${errno}; the process goes on unharmed. ${advice[errno] ?? ''}`.trim(),
+    { cause, errno, syscall },
+  )
+}

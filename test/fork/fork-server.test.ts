@@ -1,0 +1,49 @@
+import net from 'node:net'
+import { NumberedCheck, numberedChunk } from '../fixtures/numbered'
+import { Fixture } from '../helpers/fixture'
+
+const FORKS = 100
+
+interface Report {
+  complaints: string[]
+  count: Record<string, number>
+  children: number[]
+}
+
+/** Sends a numbered stream for as long as the server sends one; resolves with what came and went. */
+function client(port: number): Promise<{ sent: number; check: NumberedCheck }> {
+  const check = new NumberedCheck()
+  const socket = net.connect(port, '127.0.0.1')
+  let sent = 0
+  let over = false
+  const send = (): void => {
+    if (over) return
+    const chunk = numberedChunk(sent)
+    sent += chunk.length
+    if (socket.write(chunk)) setImmediate(send)
+    else socket.once('drain', send)
+  }
+  return new Promise((resolve, reject) => {
+    socket.once('connect', send).on('data', (data) => check.take(data))
+    socket.on('end', () => (over = true)).on('error', reject)
+    socket.on('close', () => resolve({ sent, check }))
+  })
+}
+
+describe(`a server that is forked ${FORKS} times`, () => {
+  it('loses or doubles no byte, timer, promise or exit event', async () => {
+    const fixture = new Fixture('fork-server', [String(FORKS)])
+    const port = Number((await fixture.line(/^port/)).split(' ')[1])
+    const clients = await Promise.all([client(port), client(port), client(port)])
+    const { code, stdout, stderr } = await fixture.closed
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const { complaints, count, children } = JSON.parse(stdout.split('\n').at(-1) ?? '') as Report
+    expect({ complaints, children }).toEqual({ complaints: [], children: [] })
+    expect(clients.map(({ check }) => check.problem)).toEqual([undefined, undefined, undefined])
+    expect(count).toMatchObject({ timeouts: FORKS, promises: FORKS, exits: FORKS, clients: 3 })
+    expect(count.intervals).toBeGreaterThan(FORKS)
+    expect(clients.reduce((sum, { check }) => sum + check.taken, 0)).toBe(count.bytesOut)
+    expect(clients.reduce((sum, { sent }) => sum + sent, 0)).toBe(count.bytesIn)
+    expect(count.bytesIn).toBeGreaterThan(1_000_000)
+  })
+})
