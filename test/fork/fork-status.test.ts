@@ -43,6 +43,7 @@ describe('waiting for children', () => {
         told: [...ends, ...ends, ...ends],
         exits: Array.from({ length: 15 }, (_, code) => code),
         children: [],
+        left: 0,
         listeners: 0,
         right: true,
       })
