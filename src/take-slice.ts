@@ -64,9 +64,16 @@ export async function takeSlice<M extends SliceMeta>(
       attempts,
     }
   } catch (error) {
+    const told = signal.aborted ? error : await explained(sink, error)
     await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
-    throw error
+    throw told
   }
+}
+
+/** What the sink knows of a child's failure; whatever goes wrong in asking, the failure itself is told. */
+async function explained(sink: SliceSink, error: unknown): Promise<unknown> {
+  if (sink.explain === undefined || !isForksnapError(error, 'ERR_CHILD_FAILED')) return error
+  return sink.explain(error).catch(() => error)
 }
 
 function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>, warmed: WarmUpReport) {
@@ -171,7 +178,10 @@ function forkJob<M extends SliceMeta>(
     child: options.child,
     limits: { quiesceMs, stallMs, totalMs },
     signal,
-    onForked: (info) => hooks.forked(info, sink.sliceId),
+    onForked: (info) => {
+      sink.forked?.()
+      hooks.forked(info, sink.sliceId)
+    },
     onProgress: (progress) => hooks.progress(progress, sink.sliceId),
     progressMs: options.progressMs,
   }

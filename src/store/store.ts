@@ -34,6 +34,16 @@ export interface SliceSink {
   readonly fd: number
   /** How the child must write. */
   readonly writing: SliceWriting
+  /**
+   * The child lives and has its own copy of `fd`. A sink whose reader waits for the end of a pipe closes the parent's copy
+   * now, so that the pipe's end is the child's end. Called at most once, before `commit` and `cancel`; must not throw.
+   */
+  forked?(): void
+  /**
+   * The child failed with this error: resolves with the one that says why, if whoever reads the other end of `fd` knows
+   * better (the child itself only saw EPIPE), else with the same. Called before `cancel`.
+   */
+  explain?(error: unknown): Promise<unknown>
   /** Publishes the slice. Only after the child's clean end, with what the child reported. */
   commit(result: { meta: SliceMeta; trailer: SliceTrailer }): Promise<SliceInfo>
   /** Removes every trace. Idempotent, and harmless after `commit`. */
