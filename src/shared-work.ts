@@ -2,7 +2,7 @@ import { ForksnapError } from './errors'
 
 /** The error for a caller whose `AbortSignal` ended its wait. */
 export function abortedBy(signal: AbortSignal): ForksnapError {
-  return new ForksnapError('ERR_ABORTED', 'The save was aborted by its caller', { cause: signal.reason })
+  return new ForksnapError('ERR_ABORTED', 'Aborted by the caller', { cause: signal.reason })
 }
 
 /** Throws `ERR_ABORTED` if the signal has been given. */

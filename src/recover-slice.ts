@@ -1,0 +1,110 @@
+import { isThenable } from './checks'
+import { ForksnapError } from './errors'
+import type { RecoverOptions } from './recover'
+import { throwIfAborted } from './shared-work'
+import type { JsonValue, ReadValue, SliceMeta } from './slice/types'
+import { openNewest } from './store/newest'
+import type { SliceHandlers, SliceInfo, SliceSource } from './store/store'
+
+/** Takes a row's values in the order of the table's columns. The array is the handler's to keep. */
+export type RowHandler = (row: ReadValue[]) => unknown
+
+export interface RestoreHandlers {
+  readonly [table: string]: RowHandler
+}
+
+export interface RecoveredSlice {
+  readonly sliceId: bigint
+  readonly epoch: bigint
+  readonly position: bigint
+  readonly rows: number
+  readonly bytes: number
+  /** What `meta()` returned at the fork's instant. */
+  readonly meta: SliceMeta
+  /** What `slice.set` said. */
+  readonly values: { readonly [key: string]: JsonValue }
+  readonly location: string
+  /** Reading and verifying it, and that of damaged ones before it. */
+  readonly verifyMs: number
+  /** Reading it once more and restoring from it. */
+  readonly ms: number
+}
+
+/** A slice that was newer and damaged. */
+export interface PassedOver {
+  readonly sliceId: bigint
+  readonly position: bigint
+  /** Where it was; the error's `path` is where it is now. */
+  readonly location: string
+  readonly error: ForksnapError
+}
+
+/**
+ * Restores from the newest good slice. `found` is called with it, or with undefined, before anything is delivered: what
+ * it throws keeps everything as it is.
+ */
+export async function restoreNewest(
+  options: RecoverOptions,
+  found: (info: SliceInfo | undefined) => unknown,
+): Promise<{ readonly slice?: RecoveredSlice; readonly passedOver: readonly PassedOver[] }> {
+  const begun = performance.now()
+  const passedOver: PassedOver[] = []
+  const source = await openNewest(options.store, {
+    onBroken: ({ sliceId, position, location }, error) => passedOver.push({ sliceId, position, location, error }),
+  })
+  try {
+    throwIfAborted(options.signal)
+    if (source !== null) checkComplete(options, source)
+    await found(source?.info)
+    if (source === null) return { passedOver }
+    const verified = performance.now()
+    const { rows, bytes, values } = await source.read(handlersOf(options, source))
+    const { sliceId, epoch, position, location } = source.info
+    const times = { verifyMs: verified - begun, ms: performance.now() - verified }
+    const { meta } = source.header
+    return { slice: { sliceId, epoch, position, rows, bytes, meta, values, location, ...times }, passedOver }
+  } finally {
+    await source?.close()
+  }
+}
+
+/** A state without one of its tables would be a wrong one, and nobody would notice. */
+function checkComplete({ restore, blobs = {} }: RecoverOptions, { info, trailer }: SliceSource): void {
+  const missing = (names: readonly { readonly name: string }[], handlers: object): string | undefined =>
+    names.find(({ name }) => !Object.hasOwn(handlers, name))?.name
+  const table = missing(trailer.tables, restore)
+  if (table !== undefined) throw noHandler(info.sliceId, 'table', table, 'restore', { table })
+  const blob = missing(trailer.blobs, blobs)
+  if (blob !== undefined) throw noHandler(info.sliceId, 'blob', blob, 'blobs')
+}
+
+function noHandler(sliceId: bigint, kind: string, name: string, option: string, details = {}): ForksnapError {
+  const quoted = JSON.stringify(name)
+  const advice = `give it one in ${option}, () => {} if it is to be ignored`
+  const message = `Slice ${sliceId} has a ${kind} ${quoted} for which there is no handler; ${advice}`
+  return new ForksnapError('ERR_INVALID_ARGUMENT', message, details)
+}
+
+function handlersOf(options: RecoverOptions, { info: { sliceId } }: SliceSource): SliceHandlers {
+  const { restore, blobs = {}, onProgress, signal } = options
+  let current: RowHandler = () => undefined
+  return {
+    table: (name) => (current = firstChecked(name, restore[name], (handler) => (current = handler))),
+    row: (_table, values) => void current(values),
+    blob: (name, data) => void blobs[name]?.(data),
+    progress: (bytes, bytesTotal) => {
+      throwIfAborted(signal)
+      onProgress?.({ phase: 'slice', sliceId, bytes, bytesTotal })
+    },
+  }
+}
+
+/** The handler of a table with a look at what it returns for the first row: a promise would not be waited for. */
+function firstChecked(table: string, handler: RowHandler, goOn: (handler: RowHandler) => void): RowHandler {
+  return (row) => {
+    goOn(handler)
+    if (!isThenable(handler(row))) return
+    const message = `The handler of table ${JSON.stringify(table)} returned a promise; rows are restored synchronously`
+    throw new ForksnapError('ERR_INVALID_ARGUMENT', message, { table })
+  }
+}
