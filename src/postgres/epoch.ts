@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import { backOffMs } from '../back-off'
+import { ForksnapError } from '../errors'
+import { createMissing } from './ddl'
+import { quoteTable, type TableName } from './identifiers'
+import { type Backend, endBackend, type Session } from './session'
+
+/**
+ * Who may change what. An owner is known by its *name* (`slices:default`, `log:default`): there is one advisory lock and
+ * one row of the epoch table for each.
+ *
+ * The lock belongs to a connection, so it ends with its process; it keeps a second process out as long as the first one
+ * is well. What really fences is the epoch: each owner raises it when it begins, and every transaction that publishes or
+ * appends reads the row `FOR SHARE` (`check`) and fails with `ERR_FENCED` if it is no longer its own. An owner that
+ * raises it waits for such transactions to end, so that nothing of the old owner appears after the new one has looked.
+ */
+export interface OwnerOptions {
+  /** Where the table `forksnap_epoch` is, or is created. */
+  readonly schema: string
+  readonly name: string
+  /** Takes the place of an owner that still lives: raises the epoch and ends its connections. */
+  readonly takeover: boolean
+  /** How long to wait for the lock of an owner that has just ended, in milliseconds. Default 1,000. */
+  readonly lockWaitMs?: number
+}
+
+interface EpochRow {
+  readonly epoch: string
+  readonly reset_epoch: string
+}
+
+const LOCK_WAIT_MS = 1_000
+const LOCK_BACK_OFF = { initialMs: 10, maxMs: 100, factor: 2 }
+const TAKEOVER_ROUNDS_MAX = 5
+
+export class Owner {
+  readonly #options: OwnerOptions
+  #epoch: bigint
+  #resetEpoch: bigint
+
+  private constructor(options: OwnerOptions, row: EpochRow) {
+    this.#options = options
+    this.#epoch = BigInt(row.epoch)
+    this.#resetEpoch = BigInt(row.reset_epoch)
+  }
+
+  /** The epoch of this owner. */
+  get epoch(): bigint {
+    return this.#epoch
+  }
+
+  /** The epoch of the last reset: what is older never counts again. */
+  get resetEpoch(): bigint {
+    return this.#resetEpoch
+  }
+
+  /**
+   * Takes the lock, which then belongs to this session, and begins an epoch. Rejects with `ERR_LOCKED` if another session
+   * holds the lock.
+   */
+  static async acquire(session: Session, options: OwnerOptions): Promise<Owner> {
+    await createMissing(session, [{ table: epochTable(options.schema), columns: EPOCH_COLUMNS }])
+    await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
+    return new Owner(options, await raise(session, options, false))
+  }
+
+  /**
+   * Takes the lock again in a new session, after the connection that held it was lost. Rejects with `ERR_FENCED` if there
+   * was another owner meanwhile, with `ERR_LOCKED` if somebody is about to be.
+   */
+  async reacquire(session: Session): Promise<void> {
+    await session.transaction('look at the epoch', () => this.check(session))
+    await waitForLock(session, this.#options)
+    await session.transaction('look at the epoch', () => this.check(session))
+  }
+
+  /**
+   * Within a transaction that publishes or appends: makes sure that this owner's epoch is the current one, and that it
+   * stays so until the transaction ends. Rejects with `ERR_FENCED`.
+   */
+  async check(session: Session): Promise<void> {
+    await checkEpoch(session, this.#options, this.#epoch)
+  }
+
+  /** Begins an epoch before which nothing counts any more. Resolves with it. */
+  async reset(session: Session): Promise<bigint> {
+    const row = await session.transaction('begin an epoch', async () => {
+      await this.check(session)
+      return raise(session, this.#options, true)
+    })
+    this.#epoch = BigInt(row.epoch)
+    this.#resetEpoch = BigInt(row.reset_epoch)
+    return this.#epoch
+  }
+
+  /** Gives the lock back; closing the session does so too. */
+  async release(session: Session): Promise<void> {
+    const key = lockKey(this.#options, 'owner')
+    await session.query('release the lock', 'SELECT pg_advisory_unlock($1)', [key])
+  }
+}
+
+/** What `Owner.check` does, for another process that was told name and epoch. */
+export async function checkEpoch(
+  session: Session,
+  { schema, name }: Pick<OwnerOptions, 'schema' | 'name'>,
+  epoch: bigint,
+): Promise<void> {
+  const text = `SELECT epoch FROM ${quoteTable(epochTable(schema))} WHERE name = $1 FOR SHARE`
+  const { rows } = await session.query<{ epoch: string }>('look at the epoch', text, [name])
+  const current = rows[0]?.epoch
+  if (current === String(epoch)) return
+  const found = current === undefined ? 'its row is gone' : `it is epoch ${current} now`
+  throw new ForksnapError(
+    'ERR_FENCED',
+    `Another process has taken over ${JSON.stringify(name)} (this one is of epoch ${epoch}, ${found}): end this process`,
+  )
+}
+
+/** The epochs as they are, without taking anything; both 1 if there was never an owner. */
+export async function readEpochs(
+  session: Session,
+  { schema, name }: Pick<OwnerOptions, 'schema' | 'name'>,
+): Promise<{ epoch: bigint; resetEpoch: bigint }> {
+  const text = `SELECT epoch, reset_epoch FROM ${quoteTable(epochTable(schema))} WHERE name = $1`
+  const { rows } = await session.query<EpochRow>('look at the epoch', text, [name])
+  return { epoch: BigInt(rows[0]?.epoch ?? 1), resetEpoch: BigInt(rows[0]?.reset_epoch ?? 1) }
+}
+
+export function epochTable(schema: string): TableName {
+  return { schema, name: 'forksnap_epoch' }
+}
+
+const EPOCH_COLUMNS = 'name text PRIMARY KEY, epoch bigint NOT NULL, reset_epoch bigint NOT NULL'
+
+/** The first owner of all begins epoch 1. */
+async function raise(session: Session, { schema, name }: OwnerOptions, reset: boolean): Promise<EpochRow> {
+  const table = quoteTable(epochTable(schema))
+  const text = `
+    INSERT INTO ${table} AS e (name, epoch, reset_epoch) VALUES ($1, 1, 1)
+    ON CONFLICT (name) DO UPDATE SET epoch = e.epoch + 1, reset_epoch = CASE WHEN $2 THEN e.epoch + 1 ELSE e.reset_epoch END
+    RETURNING epoch, reset_epoch`
+  const { rows } = await session.query<EpochRow>('begin an epoch', text, [name, reset])
+  return rows[0]
+}
+
+/**
+ * Marks a further session as its owner's, until it is closed, so that a takeover ends it too: one that was stopped between
+ * its check of the epoch and its COMMIT would keep the epoch from being raised.
+ */
+export async function joinOwner(session: Session, options: Pick<OwnerOptions, 'schema' | 'name'>): Promise<void> {
+  await session.query('join the owner', 'SELECT pg_advisory_lock_shared($1)', [lockKey(options, 'member')])
+}
+
+/** Advisory locks have numbers and belong to one database; the schema keeps equal names in it apart. */
+function lockKey({ schema, name }: OwnerOptions): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify(['forksnap', schema, name]))
+    .digest()
+  return digest.readBigInt64BE(0).toString()
+}
+
+async function tryLock(session: Session, options: OwnerOptions): Promise<boolean> {
+  const text = 'SELECT pg_try_advisory_lock($1) AS locked'
+  const { rows } = await session.query<{ locked: boolean }>('take the lock', text, [lockKey(options, 'owner')])
+  return rows[0].locked
+}
+
+/** The server may need a moment to see that the owner before this one has ended, hence the wait. */
+async function waitForLock(session: Session, options: OwnerOptions): Promise<void> {
+  const deadline = performance.now() + (options.lockWaitMs ?? LOCK_WAIT_MS)
+  for (let attempt = 1; !(await tryLock(session, options)); attempt++) {
+    if (performance.now() > deadline) throw await lockedError(session, options)
+    await setTimeout(backOffMs(attempt, LOCK_BACK_OFF))
+  }
+}
+
+async function lockHolders(
+  session: Session,
+  options: OwnerOptions,
+  roles: readonly ('owner' | 'member')[],
+): Promise<Backend[]> {
+  const keys = roles.map((role) => lockKey(options, role))
+  const text = `
+    SELECT a.pid, a.backend_start::text AS started
+      FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+     WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND (l.classid::bigint << 32) | l.objid::bigint = ANY ($1)`
+  return (await session.query<Backend>('find the owner', text, [keys])).rows
+}
+
+async function lockedError(session: Session, options: OwnerOptions): Promise<ForksnapError> {
+  const [holder] = await lockHolders(session, options, ['owner'])
+  const who =
+    holder === undefined ? 'another session' : `the session ${holder.pid} of the server, since ${holder.started}`
+  const advice = 'stop its process first, or start with takeover: true if you know that it must not go on'
+  return new ForksnapError('ERR_LOCKED', `${JSON.stringify(options.name)} is in use by ${who}; ${advice}`)
+}
+
+/** Ends the connections that hold the lock until it is ours. Their processes find the epoch raised when they come back. */
+async function takeLock(session: Session, options: OwnerOptions): Promise<void> {
+  for (let round = 0; round < TAKEOVER_ROUNDS_MAX; round++) {
+    for (const holder of await lockHolders(session, options, ['owner', 'member'])) await endBackend(session, holder)
+    if (await tryLock(session, options)) return
+  }
+  throw await lockedError(session, options)
+}
