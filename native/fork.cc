@@ -152,6 +152,8 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
         return result;
       }
       result.fork_ms = MsSince(before);
+      // The child does so too, but may not have come to it yet when the terminal's Ctrl-C reaches the group.
+      if (result.pid > 0) setpgid(result.pid, result.pid);
       result.kind = result.pid > 0 ? ForkResult::Kind::kForked : ForkResult::Kind::kFailed;
     }
     // Before anybody is released: a worker of V8's could unmap a range, and another thread's malloc take its place.

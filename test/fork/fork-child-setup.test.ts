@@ -17,6 +17,7 @@ interface Defaults {
   keep: number
   file: string
   written: string
+  groupAtFork: boolean
 }
 
 describe("a child's set-up", () => {
@@ -30,6 +31,7 @@ describe("a child's set-up", () => {
     const { child, parent } = seen
     expect(child).toMatchObject({ ppid: parent.pid, pgrp: child.pid, session: parent.session, realPid: child.pid })
     expect(child.pid).not.toBe(parent.pid)
+    expect(seen.groupAtFork).toBe(true)
   })
 
   it('runs one thread, with no signal blocked and no handler of the parent', () => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { FileStore } from '../../src/store/file'
-import { Fixture, isAlive } from '../helpers/fixture'
+import { Fixture, isAlive, untilGone } from '../helpers/fixture'
 
 let directory: string
 
@@ -59,7 +59,7 @@ describe('SIGKILL of the parent during a snapshot', () => {
     fixture.kill('SIGKILL')
     // Standard error is shared with the child: it is closed only when the child is gone too.
     expect(await fixture.closed).toMatchObject({ code: null, signal: 'SIGKILL' })
-    expect(isAlive(child)).toBe(false)
+    await untilGone(child)
     await bind(port)
     client.destroy()
     expect(await published()).toEqual(['1 at 1'])

@@ -1,5 +1,5 @@
 import type { Failure } from '../fixtures/fork-kit'
-import { Fixture, isAlive, runFixture } from '../helpers/fixture'
+import { Fixture, runFixture, untilGone } from '../helpers/fixture'
 
 const run = <T>(scenario: string, before: string[] = []): Promise<T> =>
   runFixture<T>('fork-status', [scenario], { before })
@@ -80,6 +80,6 @@ describe('process.exit() while a child lives', () => {
     const child = Number((await fixture.line(/^forked/)).split(' ')[1])
     fixture.say('exit')
     expect(await fixture.closed).toMatchObject({ code: 6, signal: null, stderr: '' })
-    expect(isAlive(child)).toBe(false)
+    await untilGone(child)
   })
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout } from 'node:timers/promises'
 
 /** Starts fixture programs in processes of their own, talks to them line by line, and sees to it that they end. */
 
@@ -135,4 +136,9 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Resolves once that process has ended. A process closes its descriptors a moment before. */
+export async function untilGone(pid: number): Promise<void> {
+  while (isAlive(pid)) await setTimeout(1)
 }
