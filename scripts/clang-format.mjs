@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { main, run } from './run.mjs'
 
 const root = resolve(import.meta.dirname, '..')
-const FOLDERS = ['native', 'test/native', 'bench/native']
+const FOLDERS = ['native', 'test/native', 'test/power/native', 'bench/native']
 const SOURCE = /\.(c|cc|h)$/
 
 function sources() {
