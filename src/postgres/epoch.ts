@@ -154,9 +154,9 @@ export async function joinOwner(session: Session, options: Pick<OwnerOptions, 's
 }
 
 /** Advisory locks have numbers and belong to one database; the schema keeps equal names in it apart. */
-function lockKey({ schema, name }: OwnerOptions): string {
+function lockKey({ schema, name }: Pick<OwnerOptions, 'schema' | 'name'>, role: 'owner' | 'member'): string {
   const digest = createHash('sha256')
-    .update(JSON.stringify(['forksnap', schema, name]))
+    .update(JSON.stringify(['forksnap', role, schema, name]))
     .digest()
   return digest.readBigInt64BE(0).toString()
 }
