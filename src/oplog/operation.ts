@@ -1,0 +1,87 @@
+import { checkOptions, invalidArgument } from '../checks'
+import { ForksnapError } from '../errors'
+import { hasLoneSurrogate, jsonProblem } from '../slice/json'
+import type { NewOperation } from './oplog'
+
+/** Checks and encodes what is appended, in every log alike, before it is given an id. */
+
+/** Bytes of UTF-8 that a method has at most. */
+export const METHOD_BYTES_MAX = 255
+/** Bytes of JSON in UTF-8 that the params of one operation have at most. */
+export const PARAMS_BYTES_MAX = 64 * 1024 * 1024
+/** From the year 1 to the year 9999, in milliseconds since 1970: what every log, and whoever reads it, holds. */
+export const TIME_MS_MIN = -62_135_596_800_000
+export const TIME_MS_MAX = 253_402_300_799_999
+
+export interface EncodedOperation {
+  /** Milliseconds since 1970, a whole number. */
+  readonly time: number
+  readonly method: string
+  /** JSON without spaces. It holds no NUL and no lone surrogate. */
+  readonly params: string
+  /** Bytes of `method` and `params` in UTF-8. */
+  readonly bytes: number
+}
+
+/**
+ * The operation as a log keeps it. Throws `ERR_INVALID_ARGUMENT` for what is no operation, `ERR_INVALID_VALUE` for a method
+ * or params that cannot be kept exactly: too large, NUL in the method, a lone surrogate, what JSON would drop or round.
+ */
+export function encodeOperation(operation: NewOperation): EncodedOperation {
+  checkOptions('operation', operation, ['method', 'params', 'time'])
+  const { method, time = Date.now() } = operation
+  const methodBytes = checkMethod(method)
+  if (!Number.isInteger(time) || time < TIME_MS_MIN || time > TIME_MS_MAX) {
+    throw invalidArgument('time', 'whole milliseconds since 1970, from the year 1 to the year 9999', time)
+  }
+  const params = encodeParams(method, operation.params)
+  return { time, method, params: params.text, bytes: methodBytes + params.bytes }
+}
+
+function checkMethod(method: unknown): number {
+  if (typeof method !== 'string') throw invalidArgument('method', 'a string', method)
+  const bytes = Buffer.byteLength(method)
+  if (bytes >= 1 && bytes <= METHOD_BYTES_MAX && !method.includes('\0') && !hasLoneSurrogate(method)) return bytes
+  const shown = JSON.stringify(method.slice(0, 60))
+  const message = `The method ${shown} cannot be logged: it must have 1 to ${METHOD_BYTES_MAX} bytes of UTF-8 without NUL`
+  throw new ForksnapError('ERR_INVALID_VALUE', message)
+}
+
+function encodeParams(method: string, params: unknown): { text: string; bytes: number } {
+  // What is far too large is found before a gigabyte of text is made of it.
+  if (textLeft(params, PARAMS_BYTES_MAX) < 0) throw tooLarge(method)
+  const problem = jsonProblem(params)
+  if (problem !== undefined) {
+    throw new ForksnapError(
+      'ERR_INVALID_VALUE',
+      `The params of ${JSON.stringify(method)} cannot be logged: it ${problem}`,
+    )
+  }
+  const text = JSON.stringify(params)
+  const bytes = Buffer.byteLength(text)
+  if (bytes > PARAMS_BYTES_MAX) throw tooLarge(method)
+  return { text, bytes }
+}
+
+/** What is left of a number of bytes when every value has taken the least that its JSON can have; it stops below 0. */
+function textLeft(value: unknown, left: number, depth = 0): number {
+  if (typeof value === 'string') return left - value.length
+  // Deeper nesting is told by the check of the values themselves, which is where a value that contains itself ends too.
+  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return left - 1
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length && left >= 0; i++) left = textLeft(value[i], left - 1, depth + 1)
+    return left
+  }
+  for (const key in value) {
+    if (left < 0) return left
+    left = textLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
+  }
+  return left
+}
+
+const DEPTH_MAX = 500
+
+function tooLarge(method: string): ForksnapError {
+  const message = `The params of ${JSON.stringify(method)} are too large: at most ${PARAMS_BYTES_MAX} bytes of JSON; log a reference`
+  return new ForksnapError('ERR_INVALID_VALUE', message)
+}
