@@ -21,6 +21,22 @@ const STEPS = [
   'oplog.file.prune.unlink',
   'oplog.file.reset.unlink', // a segment of an epoch that a reset has ended
   'oplog.file.cut.truncate', // a torn tail, at the start
+  'store.postgres.copy', // one table's rows, in the writer process
+  'store.postgres.insert', // the rows of the catalogue, in the writer process
+  'store.postgres.commit', // COMMIT of a slice, in the writer process
+  'store.postgres.published', // the writer's answer, in the parent
+  'store.postgres.prune', // the transaction that removes old slices
+  'store.postgres.spool.load', // a spooled slice into the database
+  'store.postgres.spool.unlink', // its file, once it is in the database
+  'snapshot.log-sync', // after the child's clean end
+  'snapshot.commit',
+  'snapshot.retention', // old slices are removed
+  'snapshot.log-prune', // the log behind the oldest slice that is kept
+  'slice.child.sync', // the child's own; the store syncs all of it once more
+  'store.file.slice.rename', // a slice gets its name
+  'store.file.remove.unlink',
+  'store.file.broken.rename', // a damaged slice is kept aside
+  'store.file.epoch.rename',
 ] as const
 
 /** Steps that sync something, with the same two failpoints. `FORKSNAP_SKIP_SYNC` leaves them out. */
@@ -30,6 +46,13 @@ const SYNC_STEPS = [
   'oplog.file.segment.directory-sync', // the name of a new segment
   'oplog.file.prune.directory-sync', // the removal of a segment
   'oplog.file.start.sync', // the tail that a start found and goes on from
+  'store.file.slice.sync', // a whole slice, before it gets its name
+  'store.file.slice.directory-sync', // its name
+  'store.file.remove.directory-sync', // the removal of old slices
+  'store.file.broken.directory-sync',
+  'store.file.epoch.sync', // the file of the epoch, before it gets its name
+  'store.file.epoch.directory-sync',
+  'directory.create.sync', // the name of a new directory, in its parent
 ] as const
 
 export type SyncStep = (typeof SYNC_STEPS)[number]

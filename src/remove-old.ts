@@ -1,4 +1,5 @@
 import type { CleanupStep } from './events'
+import { step } from './failpoint'
 import type { DurableLog } from './options'
 import type { SliceStore } from './store/store'
 
@@ -12,7 +13,7 @@ export async function removeOld(
   hooks: { pruned(sliceIds: readonly bigint[]): void; failed(step: CleanupStep, error: unknown): void },
 ): Promise<void> {
   try {
-    const sliceIds = await store.prune()
+    const sliceIds = await step('snapshot.retention', () => store.prune())
     if (sliceIds.length > 0) hooks.pruned(sliceIds)
   } catch (error) {
     // The log must reach back to every slice that there still is, and which those are is not known now.
@@ -22,7 +23,7 @@ export async function removeOld(
   if (log?.prune === undefined) return
   try {
     const position = oldestPosition(await store.list())
-    if (position !== undefined) await log.prune(position)
+    if (position !== undefined) await step('snapshot.log-prune', async () => log.prune?.(position))
   } catch (error) {
     hooks.failed('log', error)
   }

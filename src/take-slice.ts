@@ -3,6 +3,7 @@ import { backOffMs } from './back-off'
 import { binding } from './binding'
 import { isThenable, show } from './checks'
 import { ForksnapError, isForksnapError } from './errors'
+import { step } from './failpoint'
 import { runFork } from './fork'
 import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
 import type { ResolvedOptions } from './options'
@@ -46,9 +47,10 @@ export async function takeSlice<M extends SliceMeta>(
     const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
-    if (options.log !== undefined) await orAborted(options.log.sync(meta.position), signal)
+    const { log } = options
+    if (log !== undefined) await step('snapshot.log-sync', () => orAborted(log.sync(meta.position), signal))
     throwIfAborted(signal)
-    const info = await sink.commit({ meta, trailer })
+    const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
     return {
       ...figures(outcome, warmed),
       sliceId: info.sliceId,

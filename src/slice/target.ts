@@ -1,5 +1,6 @@
 import { fdatasyncSync, writeSync } from 'node:fs'
 import { errnoOf } from '../errors'
+import { failpoint } from '../failpoint'
 
 /** Where a slice's bytes go. The bytes are the writer's again as soon as `write` returns. */
 export interface SliceTarget {
@@ -46,7 +47,9 @@ function writeSome(fd: number, data: Uint8Array, from: number): number {
 function syncOnce(fd: number): boolean {
   for (;;) {
     try {
+      failpoint('slice.child.sync.before')
       fdatasyncSync(fd)
+      failpoint('slice.child.sync.after')
       return true
     } catch (error) {
       const errno = errnoOf(error)

@@ -3,6 +3,7 @@ import { rename, unlink } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { errnoOf, ForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import { closeFd, fsyncFd, readAt, writeText } from './descriptor'
 import { EPOCH_NAME, INT8_MAX, tempEpochName } from './file-names'
 import { createExclusive, openRegular } from './safe-open'
@@ -33,8 +34,8 @@ export async function replaceEpoch(directory: string, epoch: bigint): Promise<vo
   const fd = await createExclusive(temp)
   try {
     await writeText(fd, `${epoch}\n`)
-    await fsyncFd(fd)
-    await rename(temp, join(directory, EPOCH_NAME))
+    await syncStep('store.file.epoch.sync', () => fsyncFd(fd))
+    await step('store.file.epoch.rename', () => rename(temp, join(directory, EPOCH_NAME)))
   } catch (error) {
     await unlink(temp).catch(() => undefined) // The first error is the one to tell; the next start removes the file.
     throw error

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { lstat, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import type { SliceMeta, SliceTrailer } from '../slice/types'
 import { closeFd, fstatFd, fsyncFd } from './descriptor'
 import { positionOf, readEnds } from './file-source'
@@ -79,7 +80,7 @@ export class FileSink implements SliceSink {
       const position = checkPosition(meta)
       await this.#checkRight()
       await this.#checkFile(meta, trailer)
-      await fsyncFd(this.fd)
+      await syncStep('store.file.slice.sync', () => fsyncFd(this.fd))
       published = await this.#host.exclusive(() => this.#publish(position, meta, trailer))
       return published
     } catch (error) {
@@ -96,9 +97,9 @@ export class FileSink implements SliceSink {
     const name = sliceName({ epoch: this.#epoch, position, sliceId: this.sliceId })
     const path = join(this.#host.directory, name)
     const { mtime } = await fstatFd(this.fd)
-    await rename(this.#tempPath, path)
+    await step('store.file.slice.rename', () => rename(this.#tempPath, path))
     try {
-      await fsyncDirectory(this.#host.directory)
+      await syncStep('store.file.slice.directory-sync', () => fsyncDirectory(this.#host.directory))
     } catch (error) {
       await removeFile(path).catch(() => undefined) // The failed sync is the error to tell.
       throw error

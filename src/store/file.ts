@@ -1,4 +1,5 @@
 import { errnoOf, ForksnapError, isForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import { FIRST_EPOCH, readEpoch, replaceEpoch } from './epoch-file'
 import { Exclusive } from './exclusive'
 import { INT8_MAX } from './file-names'
@@ -133,7 +134,7 @@ export class FileStore implements SliceStore {
       if (next > INT8_MAX) throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
       await replaceEpoch(this.directory, next)
       this.#epoch = next
-      await fsyncDirectory(this.directory)
+      await syncStep('store.file.epoch.directory-sync', () => fsyncDirectory(this.directory))
       return next
     })
   }
@@ -225,10 +226,11 @@ export class FileStore implements SliceStore {
   /** Oldest first, so that a crash halfway leaves the newer ones. */
   async #removeAll(newestFirst: readonly SliceEntry[]): Promise<void> {
     for (const entry of newestFirst.toReversed()) {
-      await removeFile(entry.path)
+      await step('store.file.remove.unlink', () => removeFile(entry.path))
       this.#good.delete(entry.sliceId)
     }
-    if (newestFirst.length > 0) await fsyncDirectory(this.directory)
+    if (newestFirst.length === 0) return
+    await syncStep('store.file.remove.directory-sync', () => fsyncDirectory(this.directory))
   }
 
   async #checkOwned(): Promise<void> {

@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf, ForksnapError, type ForksnapErrorDetails } from '../errors'
+import { syncStep } from '../failpoint'
 import { chmodFd, closeFd, fstatFd, fsyncFd, openFd } from './descriptor'
 
 export const FILE_MODE = 0o600
@@ -47,7 +48,7 @@ export async function makeDirectory(path: string): Promise<void> {
     return
   }
   await chmod(path, DIRECTORY_MODE)
-  await fsyncDirectory(dirname(path))
+  await syncStep('directory.create.sync', () => fsyncDirectory(dirname(path)))
 }
 
 /** Makes the names in a directory durable. */

@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { lstat, readdir, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf, ForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import { brokenName, compareNewestFirst, isTempName, parseSliceName, sliceIdIn, type SliceKey } from './file-names'
 import { fsyncDirectory } from './safe-open'
 
@@ -60,8 +61,8 @@ export async function keepAsBroken(
   const now = await lstatOrNull(path)
   if (now === null || now.dev !== file.dev || now.ino !== file.ino) return path
   const target = await freeBrokenPath(path)
-  await rename(path, target)
-  await fsyncDirectory(directory)
+  await step('store.file.broken.rename', () => rename(path, target))
+  await syncStep('store.file.broken.directory-sync', () => fsyncDirectory(directory))
   return target
 }
 
