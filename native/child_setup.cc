@@ -30,14 +30,24 @@ SignalBlock::~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 namespace {
 
+// What the child goes on ignoring. SIGPIPE and SIGXFSZ as Node has them: EPIPE and EFBIG are errors to report, not
+// deaths. SIGTTOU, since a background group that writes to its terminal may be stopped by it, for ever.
+bool StaysIgnored(int signal) { return signal == SIGPIPE || signal == SIGXFSZ || signal == SIGTTOU; }
+
+void Handle(int signal, void (*handler)(int)) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = handler;
+  sigaction(signal, &action, nullptr);
+}
+
 // libuv's handlers write into a pipe that the parent reads: a signal meant for the child would fire the parent's
-// listeners. SIGPIPE and SIGXFSZ stay ignored as Node has them: EPIPE and EFBIG are errors to report, not deaths.
+// listeners. Ignoring a signal also discards one that is pending: until it had left the group, the child may have got
+// the Ctrl-C that was meant for the parent.
 void ResetSignals() {
   for (int signal = 1; signal < NSIG; ++signal) {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = signal == SIGPIPE || signal == SIGXFSZ ? SIG_IGN : SIG_DFL;
-    sigaction(signal, &action, nullptr);
+    Handle(signal, SIG_IGN);
+    if (!StaysIgnored(signal)) Handle(signal, SIG_DFL);
   }
   sigset_t none;
   sigemptyset(&none);

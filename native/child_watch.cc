@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "loop_callback.h"
 #include "waitpid.h"
 
 namespace forksnap {
@@ -93,7 +94,7 @@ class ChildWatch : public Napi::ObjectWrap<ChildWatch> {
     Napi::HandleScope scope(Napi::Env(state->env));
     // The callback may close this watch; the state itself lives until libuv says so.
     uv_poll_stop(poll);
-    state->on_end.MakeCallback(Napi::Env(state->env).Global(), std::vector<napi_value>{}, *state->context);
+    CallFromLoop(state->env, state->on_end, *state->context);
   }
 
   static void OnClosed(uv_handle_t* handle) {

@@ -6,12 +6,13 @@
 
 namespace forksnap {
 
-GateRound::GateRound(Clock::time_point deadline, std::function<void()> on_arrival)
-    : deadline_(deadline), on_arrival_(std::move(on_arrival)) {}
+GateRound::GateRound(Clock::duration patience, std::function<void()> on_arrival)
+    : patience_(patience), on_arrival_(std::move(on_arrival)) {}
 
 void GateRound::Park() {
   std::unique_lock<std::mutex> lock(mutex_);
   if (over_) return;
+  if (tids_.empty()) deadline_ = Clock::now() + patience_;
   tids_.push_back(CurrentTid());
   arrived_.notify_all();
   lock.unlock();

@@ -22,8 +22,9 @@ class GateRound {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `on_arrival` runs on the arriving thread, without the lock; it may only do what any thread may (uv_async_send).
-  GateRound(Clock::time_point deadline, std::function<void()> on_arrival);
+  // Everybody leaves `patience` after the first arrival, if not released before. `on_arrival` runs on the arriving
+  // thread, without the lock; it may only do what any thread may (uv_async_send).
+  GateRound(Clock::duration patience, std::function<void()> on_arrival);
   GateRound(const GateRound&) = delete;
   GateRound& operator=(const GateRound&) = delete;
 
@@ -48,11 +49,13 @@ class GateRound {
   const std::vector<pid_t>& TidsFrozen() const { return tids_; }
 
  private:
-  const Clock::time_point deadline_;
+  const Clock::duration patience_;
   const std::function<void()> on_arrival_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::condition_variable arrived_;
+  // Meaningful from the first arrival on.
+  Clock::time_point deadline_;
   std::vector<pid_t> tids_;
   bool over_ = false;
 };

@@ -5,12 +5,16 @@
 #include <utility>
 
 #include "heap_inherit.h"
+#include "loop_callback.h"
 #include "uv_pool.h"
 #include "v8_pool.h"
 
 namespace forksnap {
 
 namespace {
+
+// The caller's hook runs while they are parked; it must not wait for one of them for longer.
+constexpr int kIsolatePatienceMs = 1000;
 
 uv_loop_t* LoopOf(Napi::Env env) {
   uv_loop_t* loop = nullptr;
@@ -42,7 +46,7 @@ struct Quiescence::Waker {
     if (self->ended) return;
     Napi::Env env(self->env);
     Napi::HandleScope scope(env);
-    self->on_event.MakeCallback(env.Global(), std::vector<napi_value>{}, *self->context);
+    CallFromLoop(env, self->on_event, *self->context);
   }
 
   // The references to JavaScript are dropped here, on the main thread and outside of any callback of theirs; whoever
@@ -63,30 +67,44 @@ Quiescence& Quiescence::Get() {
   return *quiescence;
 }
 
-std::shared_ptr<GateRound> Quiescence::NewRound(GateRound::Clock::time_point deadline) {
+std::shared_ptr<GateRound> Quiescence::NewRound(int patience_ms) {
   std::shared_ptr<Waker> waker = waker_;
   std::function<void()> on_arrival;
   if (waker != nullptr) on_arrival = [waker] { waker->Wake(); };
-  return std::make_shared<GateRound>(deadline, std::move(on_arrival));
+  return std::make_shared<GateRound>(std::chrono::milliseconds(patience_ms), std::move(on_arrival));
 }
 
-void Quiescence::StartRounds(int deadline_ms) {
+void Quiescence::StartRounds(int patience_ms) {
+  pool_round_ = NewRound(patience_ms);
+  v8_round_ = NewRound(patience_ms);
+  isolates_round_ = NewRound(kIsolatePatienceMs);
+  pool_posted_ = false;
+  v8_posted_ = false;
+}
+
+void Quiescence::Activate(int patience_ms) {
   // process.exit() joins V8's workers and libuv's pool before any cleanup hook runs.
   if (!exit_hooked_) {
     exit_hooked_ = true;
     AtProcessExit(ReleaseAtExit, this);
   }
-  const auto deadline = GateRound::Clock::now() + std::chrono::milliseconds(deadline_ms);
-  pool_round_ = NewRound(deadline);
-  v8_round_ = NewRound(deadline);
-  isolates_round_ = NewRound(deadline);
-  pool_posted_ = false;
-  v8_posted_ = false;
+  StartRounds(patience_ms);
   scan_done_ = false;
   active_ = true;
 }
 
-void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int deadline_ms) {
+void Quiescence::ReleaseRounds() {
+  pool_round_->Release();
+  v8_round_->Release();
+  isolates_round_->Release();
+}
+
+void Quiescence::Unpark(int patience_ms) {
+  ReleaseRounds();
+  StartRounds(patience_ms);
+}
+
+void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int patience_ms) {
   waker_ = std::make_shared<Waker>();
   waker_->env = env;
   waker_->on_event = Napi::Persistent(on_event);
@@ -94,12 +112,12 @@ void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int deadline_ms) 
   waker_->async = new uv_async_t;
   waker_->async->data = new std::shared_ptr<Waker>(waker_);
   uv_async_init(LoopOf(env), waker_->async, Waker::OnWake);
-  StartRounds(deadline_ms);
+  Activate(patience_ms);
 }
 
-void Quiescence::BeginBlocking(int deadline_ms) {
+void Quiescence::BeginBlocking(int patience_ms) {
   waker_ = nullptr;
-  StartRounds(deadline_ms);
+  Activate(patience_ms);
 }
 
 void Quiescence::ScanMappings() {
@@ -144,7 +162,13 @@ void Quiescence::ParkV8Workers() {
   PostParkingTasks(v8_round_, v8_reported_);
 }
 
-void Quiescence::ParkIsolates() { InterruptIsolates(isolates_round_); }
+void Quiescence::ParkIsolates() {
+  isolates_round_->Release();
+  isolates_round_ = NewRound(kIsolatePatienceMs);
+  InterruptIsolates(isolates_round_);
+}
+
+void Quiescence::ReleaseIsolates() { isolates_round_->Release(); }
 
 bool Quiescence::WaitBlocking(GateRound::Clock::time_point until) {
   const Progress before = progress();
@@ -191,6 +215,7 @@ Quiescence::Hold::Hold(Quiescence& quiescence) {
   take(*quiescence.isolates_round_);
   // More than expected may arrive (a number learned too low mends itself so); fewer may not.
   if (needed.v8_known) quiescence.v8_learned_ = std::max(quiescence.v8_learned_, v8);
+  if (needed.pool_known) quiescence.pool_learned_ = std::max(quiescence.pool_learned_, pool);
   const int v8_least = needed.v8_known ? needed.v8_needed : needed.v8_needed - 1;
   const int pool_least = needed.pool_known ? needed.pool_needed : UvPoolSize().least;
   complete_ = quiescence.pool_posted_ && quiescence.v8_posted_ && pool >= pool_least && v8 >= v8_least;
@@ -217,9 +242,7 @@ void Quiescence::CloseLoopHandle() {
 void Quiescence::End() {
   if (!active_) return;
   active_ = false;
-  pool_round_->Release();
-  v8_round_->Release();
-  isolates_round_->Release();
+  ReleaseRounds();
   scan_cancel_ = true;
   JoinScan();
   CloseLoopHandle();
@@ -244,6 +267,8 @@ template <void (Quiescence::*Step)()>
 void Run(const Napi::CallbackInfo& info) {
   (Active(info.Env()).*Step)();
 }
+
+void Unpark(const Napi::CallbackInfo& info) { Active(info.Env()).Unpark(info[0].As<Napi::Number>().Int32Value()); }
 
 void End(const Napi::CallbackInfo&) { Quiescence::Get().End(); }
 
@@ -278,7 +303,8 @@ void InitQuiesce(Napi::Env env, Napi::Object exports) {
   add("quiesceScan", Run<&Quiescence::ScanMappings>);
   add("quiesceParkPool", Run<&Quiescence::ParkPool>);
   add("quiesceParkV8Workers", Run<&Quiescence::ParkV8Workers>);
-  add("quiesceParkIsolates", Run<&Quiescence::ParkIsolates>);
+  add("quiesceReleaseIsolates", Run<&Quiescence::ReleaseIsolates>);
+  add("quiesceUnpark", Unpark);
   add("quiesceLearnPool", Run<&Quiescence::LearnPool>);
   add("quiesceLearnV8", Run<&Quiescence::LearnV8>);
   add("quiesceEnd", End);

@@ -19,24 +19,29 @@
 namespace forksnap {
 
 // The process's only one, used by the main thread alone. Its order of use: Begin, ScanMappings, ParkPool,
-// ParkV8Workers, ParkIsolates, then a fork under Hold(), then End.
+// ParkV8Workers, then in one tick ParkIsolates and a fork under Hold(), then End.
 class Quiescence {
  public:
   static Quiescence& Get();
 
-  // A new attempt; `on_event` is called from the loop whenever something may have arrived. Every thread that gets
-  // parked leaves by itself after `deadline_ms`.
-  void Begin(Napi::Env env, Napi::Function on_event, int deadline_ms);
+  // A new attempt; `on_event` is called from the loop whenever something may have arrived. Parked threads leave by
+  // themselves `patience_ms` after the first has arrived.
+  void Begin(Napi::Env env, Napi::Function on_event, int patience_ms);
   void ScanMappings();
   void ParkPool();
   void ParkV8Workers();
+  // Within one tick: asks the Workers' isolates to park, until ReleaseIsolates() or End(). They are never left parked
+  // while other code of the main thread runs, which might wait for one of them.
   void ParkIsolates();
+  void ReleaseIsolates();
+  // Lets everybody go for a while; the scan stays good, and parking may begin again.
+  void Unpark(int patience_ms);
   void End();
   bool active() const { return active_; }
 
   // For fork(): waits for the threads without the loop, at most until `until`; true once all have arrived. The scan
   // runs on the calling thread.
-  void BeginBlocking(int deadline_ms);
+  void BeginBlocking(int patience_ms);
   bool WaitBlocking(GateRound::Clock::time_point until);
 
   struct Progress {
@@ -75,8 +80,10 @@ class Quiescence {
 
  private:
   Quiescence() = default;
-  std::shared_ptr<GateRound> NewRound(GateRound::Clock::time_point deadline);
-  void StartRounds(int deadline_ms);
+  std::shared_ptr<GateRound> NewRound(int patience_ms);
+  void Activate(int patience_ms);
+  void StartRounds(int patience_ms);
+  void ReleaseRounds();
   void CloseLoopHandle();
   void JoinScan();
   static void ReleaseAtExit(void* self);

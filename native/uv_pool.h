@@ -11,8 +11,8 @@
 namespace forksnap {
 
 // How many threads libuv's pool may have. libuv reads UV_THREADPOOL_SIZE when the pool is first used; programs may
-// have changed it before or after that, so that there are two candidates: the value when this addon was loaded and the
-// value now. `most` is to be posted; only if both agree is the number certain.
+// have changed it before or after that, so that there are three candidates: the value when the process began, when this
+// addon was loaded, and now. `most` is to be posted; only if all agree is the number certain.
 struct PoolSize {
   int least;
   int most;

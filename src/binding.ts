@@ -91,11 +91,12 @@ export interface ChildWatch {
 
 /** What the addon exports. A test compares this list with the addon itself. */
 export interface NativeBinding {
-  quiesceBegin(onEvent: () => void, deadlineMs: number): void
+  quiesceBegin(onEvent: () => void, patienceMs: number): void
   quiesceScan(): void
   quiesceParkPool(): void
   quiesceParkV8Workers(): void
-  quiesceParkIsolates(): void
+  quiesceReleaseIsolates(): void
+  quiesceUnpark(patienceMs: number): void
   quiesceLearnPool(): void
   quiesceLearnV8(): void
   quiesceEnd(): void

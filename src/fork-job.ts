@@ -54,6 +54,8 @@ export interface ForkInfo {
   readonly pid: number
   /** From the start of the work to the fork, without a pause: two young collections, parking, the scan. */
   readonly quiesceMs: number
+  /** For how long libuv's pool and V8's workers had been held by the fork: file work waited for so long. */
+  readonly parkedMs: number
   /** The system call alone. */
   readonly forkMs: number
   /** The whole synchronous part in the parent, `prepare()` included. */

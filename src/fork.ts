@@ -60,6 +60,7 @@ function forkNow<P, V>(
   page: StatusPage,
   startedMs: number,
   pausedMs: number,
+  parkedMs: number,
 ): Forked<P> | typeof AGAIN {
   const native = binding()
   const child = job.child ?? {}
@@ -91,6 +92,7 @@ function forkNow<P, V>(
     pauseMs: performance.now() - pausedMs,
     pauseParts: { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs },
     quiesceMs: pausedMs - startedMs,
+    parkedMs,
   }
 }
 
@@ -201,7 +203,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const page = native.openPage()
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
-    const forked = await quiesce(options, (pausedMs) => forkNow(job, page, startedMs, pausedMs))
+    const forked = await quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
     const forkedMs = performance.now()
     const { prepared, reaper: _reaper, ...info } = forked
     const { end, killed } = await attend(job, page, forked)

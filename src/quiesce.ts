@@ -15,17 +15,28 @@ export interface QuiesceOptions {
 
 /** How long the last missing thread is waited for before the numbers are taken as they are, once per process. */
 const LEARN_MS = 50
-/** Parked threads leave by themselves this long after the deadline, should the main thread be blocked. */
-const DEADLINE_SLACK_MS = 1000
+/**
+ * Parked threads do no work, and whoever waits for a file or a hash waits with them. So they are held for a short time
+ * only, then left to work for as long, then held for twice as long, up to the most.
+ */
+const HOLD_FIRST_MS = 125
+const HOLD_MOST_MS = 1000
+/** Parked threads leave by themselves this long after their time, should the main thread be blocked. */
+const HOLD_SLACK_MS = 500
+/** Between two looks at threads that were not at rest the loop has this time to itself. */
+const LOOK_AGAIN_MS = 1
 /** If libuv's pool took longer than this to park, what is young by now deserves another collection. */
 const STALE_GC_MS = 50
 
-type Phase = 'scan' | 'collect' | 'pool' | 'recollect' | 'v8' | 'fork' | 'over'
+type Phase = 'scan' | 'collect' | 'pool' | 'recollect' | 'v8' | 'fork' | 'rest' | 'over'
 
 let quiescing = false
 
 /** Whether threads are being parked right now, for a fork that is not yet. */
 export const isQuiescing = (): boolean => quiescing
+
+/** Gets the time since when nothing else has run, and for how many milliseconds threads have been held by then. */
+type Critical<T> = (pausedMs: number, heldMs: number) => T | typeof AGAIN
 
 /** One attempt, from the scan of the mappings to the critical section. A state machine that events and turns drive. */
 class Quiescence<T> {
@@ -34,12 +45,16 @@ class Quiescence<T> {
   private poolSince = 0
   private learning: NodeJS.Timeout | undefined
   private deadline: NodeJS.Timeout | undefined
+  /** Ends the time for which threads are held, or the rest between two such times. */
+  private holding: NodeJS.Timeout | undefined
+  private holdMs = HOLD_FIRST_MS
+  private heldSince = 0
   private waitingFor = 'the scan of the mappings'
 
   constructor(
     private readonly native: NativeBinding,
     private readonly options: QuiesceOptions,
-    private readonly critical: (pausedMs: number) => T | typeof AGAIN,
+    private readonly critical: Critical<T>,
     private readonly resolve: (value: T) => void,
     private readonly reject: (error: unknown) => void,
   ) {}
@@ -47,7 +62,7 @@ class Quiescence<T> {
   begin(): void {
     const { deadlineMs, signal } = this.options
     quiescing = true
-    this.native.quiesceBegin(this.step, deadlineMs + DEADLINE_SLACK_MS)
+    this.native.quiesceBegin(this.step, this.holdMs + HOLD_SLACK_MS)
     this.deadline = setTimeout(this.giveUp, deadlineMs)
     signal?.addEventListener('abort', this.abort, { once: true })
     try {
@@ -65,6 +80,7 @@ class Quiescence<T> {
     quiescing = false
     clearTimeout(this.deadline)
     clearTimeout(this.learning)
+    clearTimeout(this.holding)
     this.options.signal?.removeEventListener('abort', this.abort)
     this.native.quiesceEnd()
   }
@@ -97,16 +113,40 @@ class Quiescence<T> {
   }
 
   private advance(): void {
+    this.limitHold()
     if (this.phase === 'scan' && this.native.quiesceProgress().scanned) this.collect('collect')
     else if (this.phase === 'pool') this.awaitPool()
     else if (this.phase === 'v8') this.awaitV8()
   }
 
+  /** Starts the clock when the first thread has been parked. */
+  private limitHold(): void {
+    if (this.holding !== undefined || (this.phase !== 'pool' && this.phase !== 'v8')) return
+    const { poolParked, v8Parked } = this.native.quiesceProgress()
+    if (poolParked + v8Parked === 0) return
+    this.heldSince = performance.now()
+    this.holding = setTimeout(this.rest, this.holdMs)
+  }
+
+  /** Lets everybody work for as long as they were held, then begins to park anew. */
+  private readonly rest = (): void => {
+    this.phase = 'rest'
+    clearTimeout(this.learning)
+    this.learning = undefined
+    const restMs = this.holdMs
+    this.holdMs = Math.min(2 * this.holdMs, HOLD_MOST_MS)
+    this.native.quiesceUnpark(this.holdMs + HOLD_SLACK_MS)
+    this.holding = setTimeout(() => {
+      this.holding = undefined
+      this.collect('collect', this.waitingFor)
+    }, restMs)
+  }
+
   /** Two young collections, each in a turn of its own: after them nothing young is left to be moved in the pause. */
-  private collect(phase: 'collect' | 'recollect'): void {
+  private collect(phase: 'collect' | 'recollect', waitingFor = 'two young collections'): void {
     this.phase = phase
     this.collections = 0
-    this.waitingFor = 'two young collections'
+    this.waitingFor = waitingFor
     setImmediate(this.collectOnce)
   }
 
@@ -122,6 +162,7 @@ class Quiescence<T> {
     if (this.phase === 'over') return
     this.phase = 'pool'
     this.poolSince = performance.now()
+    this.heldSince = this.poolSince
     this.waitingFor = "libuv's thread pool (fs, dns, crypto and zlib work)"
     this.native.quiesceParkPool()
     this.step()
@@ -168,8 +209,7 @@ class Quiescence<T> {
 
   private enterFork(): void {
     this.phase = 'fork'
-    this.waitingFor = 'a Worker or another thread to come to rest'
-    this.native.quiesceParkIsolates()
+    this.waitingFor = 'a Worker or another thread to come to rest; busy Workers should load forksnap/worker'
     setImmediate(this.tryFork)
   }
 
@@ -177,11 +217,11 @@ class Quiescence<T> {
     if (this.phase !== 'fork') return
     try {
       const pausedMs = performance.now()
-      const result = this.native.quiesceLook() ? this.critical(pausedMs) : AGAIN
+      const result = this.native.quiesceLook() ? this.critical(pausedMs, pausedMs - this.heldSince) : AGAIN
       if (result === AGAIN) {
-        // Isolates whose interrupt was served before they could park, or Workers that are new, are asked once more.
-        this.native.quiesceParkIsolates()
-        setImmediate(this.tryFork)
+        // Before anything else of the main thread's runs: it might wait for one of these Workers.
+        this.native.quiesceReleaseIsolates()
+        setTimeout(this.tryFork, LOOK_AGAIN_MS)
         return
       }
       this.end()
@@ -201,10 +241,9 @@ let last: Promise<unknown> = Promise.resolve()
 
 /**
  * Brings the other threads of the process to rest without blocking the main thread, then calls `critical` in a turn of
- * its own, outside of any microtask; it gets the time since when nothing else has run, and forks, or returns AGAIN. All is
- * released when the promise settles. Attempts wait for one another. Rejects with `ERR_NOT_QUIESCENT` at the deadline and with `ERR_ABORTED`.
+ * its own, outside of any microtask; it forks, or returns AGAIN. All is released when the promise settles. Attempts wait for one another. Rejects with `ERR_NOT_QUIESCENT` at the deadline and with `ERR_ABORTED`.
  */
-export function quiesce<T>(options: QuiesceOptions, critical: (pausedMs: number) => T | typeof AGAIN): Promise<T> {
+export function quiesce<T>(options: QuiesceOptions, critical: Critical<T>): Promise<T> {
   const attempt = last.then(
     () =>
       new Promise<T>((resolve, reject) => {

@@ -46,7 +46,7 @@ class Crowd {
 
 TEST(EverybodyParksAndEverybodyLeaves) {
   std::atomic<int> arrivals{0};
-  auto round = std::make_shared<GateRound>(In(60), [&] { arrivals.fetch_add(1); });
+  auto round = std::make_shared<GateRound>(std::chrono::seconds(60), [&] { arrivals.fetch_add(1); });
   CHECK_EQ(round->Parked(), 0);
   Crowd crowd(round, 8);
   CHECK(round->WaitFor(8, In(30)));
@@ -61,7 +61,7 @@ TEST(EverybodyParksAndEverybodyLeaves) {
 
 TEST(AReleasedRoundLetsLateComersPass) {
   std::atomic<int> arrivals{0};
-  auto round = std::make_shared<GateRound>(In(60), [&] { arrivals.fetch_add(1); });
+  auto round = std::make_shared<GateRound>(std::chrono::seconds(60), [&] { arrivals.fetch_add(1); });
   round->Release();
   round->Release();
   Crowd crowd(round, 3);
@@ -75,7 +75,7 @@ TEST(TheArrivalIsToldAfterItCounts) {
   // The loop that is woken asks for the count at once: it must find the thread there, and must not deadlock.
   std::atomic<int> seen{0};
   GateRound* raw = nullptr;
-  auto round = std::make_shared<GateRound>(In(60), [&] { seen.fetch_add(raw->Parked()); });
+  auto round = std::make_shared<GateRound>(std::chrono::seconds(60), [&] { seen.fetch_add(raw->Parked()); });
   raw = round.get();
   Crowd crowd(round, 1);
   CHECK(round->WaitFor(1, In(30)));
@@ -84,8 +84,18 @@ TEST(TheArrivalIsToldAfterItCounts) {
   round->Release();
 }
 
+TEST(PatienceBeginsWithTheFirstArrival) {
+  auto round = std::make_shared<GateRound>(std::chrono::milliseconds(50), nullptr);
+  // A queue may hold the parking tasks back for longer than the threads have patience.
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  Crowd crowd(round, 1);
+  CHECK(round->WaitFor(1, In(30)));
+  crowd.Join();
+  CHECK_EQ(crowd.left(), 1);
+}
+
 TEST(TheDeadlineFreesAll) {
-  auto round = std::make_shared<GateRound>(Clock::now() + std::chrono::milliseconds(50), nullptr);
+  auto round = std::make_shared<GateRound>(std::chrono::milliseconds(50), nullptr);
   Crowd crowd(round, 4);
   // Nobody releases: only the deadline ends this join.
   crowd.Join();
@@ -94,7 +104,7 @@ TEST(TheDeadlineFreesAll) {
 }
 
 TEST(WaitForGivesUpAtItsOwnTime) {
-  auto round = std::make_shared<GateRound>(In(60), nullptr);
+  auto round = std::make_shared<GateRound>(std::chrono::seconds(60), nullptr);
   Crowd crowd(round, 2);
   CHECK(round->WaitFor(2, In(30)));
   CHECK(!round->WaitFor(3, Clock::now() + std::chrono::milliseconds(20)));
@@ -107,7 +117,7 @@ TEST(FrozenThreadsStayEvenPastTheDeadline) {
   // On a busy machine the first deadlines may pass before all four have arrived.
   for (int ms = 50; !frozen_in_time; ms *= 2) {
     const auto deadline = Clock::now() + std::chrono::milliseconds(ms);
-    auto round = std::make_shared<GateRound>(deadline, nullptr);
+    auto round = std::make_shared<GateRound>(std::chrono::milliseconds(ms), nullptr);
     Crowd crowd(round, 4);
     round->WaitFor(4, deadline);
     const std::unique_lock<std::mutex> frozen = round->Freeze();
@@ -123,7 +133,7 @@ TEST(FrozenThreadsStayEvenPastTheDeadline) {
 
 TEST(ARoundOutlivesItsAttempt) {
   // A task that was queued keeps its round; the attempt that posted it is long over.
-  auto round = std::make_shared<GateRound>(In(60), nullptr);
+  auto round = std::make_shared<GateRound>(std::chrono::seconds(60), nullptr);
   std::weak_ptr<GateRound> watch = round;
   {
     Crowd crowd(round, 2);
@@ -138,7 +148,7 @@ TEST(ARoundOutlivesItsAttempt) {
 
 TEST(ManyRoundsOfReleaseAgainstArrival) {
   for (int i = 0; i < 200; ++i) {
-    auto round = std::make_shared<GateRound>(In(60), nullptr);
+    auto round = std::make_shared<GateRound>(std::chrono::seconds(60), nullptr);
     Crowd crowd(round, 4);
     if (i % 2) round->WaitFor(i % 5, In(30));
     round->Release();

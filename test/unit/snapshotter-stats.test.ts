@@ -17,6 +17,7 @@ const saved: Saved = {
   bytes: 1_000,
   pauseMs: 2,
   forkMs: 1.5,
+  parkedMs: 1,
   quiesceMs: 9,
   longestGapMs: 3,
   loopDelayP99Ms: 2,
