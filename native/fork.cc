@@ -154,6 +154,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.pid = fork();
       result.error = result.pid < 0 ? errno : 0;
       if (result.pid == 0) {
+        quiescence.AbandonInChild();
         if (!SetUpChild(setup)) {
           static constexpr char kMessage[] = "the child could not be set up: its parent has gone, or /proc is missing";
           in_child = true;

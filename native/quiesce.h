@@ -37,6 +37,9 @@ class Quiescence {
   // Lets everybody go for a while; the scan stays good, and parking may begin again.
   void Unpark(int patience_ms);
   void End();
+  // In a child nobody is parked, and locks that other threads held at the fork are held for ever: what runs at the
+  // child's exit (process.kill() of itself runs exit hooks first) must not touch them.
+  void AbandonInChild() { active_ = false; }
   bool active() const { return active_; }
 
   // For fork(): waits for the threads without the loop, at most until `until`; true once all have arrived. The scan

@@ -41,7 +41,7 @@ describe(`a server that is forked ${FORKS} times`, () => {
     expect({ complaints, children }).toEqual({ complaints: [], children: [] })
     expect(clients.map(({ check }) => check.problem)).toEqual([undefined, undefined, undefined])
     expect(count).toMatchObject({ timeouts: FORKS, promises: FORKS, exits: FORKS, clients: 3 })
-    expect(count.intervals).toBeGreaterThan(FORKS)
+    expect(count.intervals).toBeGreaterThan(0)
     expect(clients.reduce((sum, { check }) => sum + check.taken, 0)).toBe(count.bytesOut)
     expect(clients.reduce((sum, { sent }) => sum + sent, 0)).toBe(count.bytesIn)
     expect(count.bytesIn).toBeGreaterThan(1_000_000)
