@@ -64,14 +64,15 @@ function restoreOrder(engine: Engine, row: Row): void {
   const createTime = parseTimestamp(text(row[3]))
   const user = engine.user(row[5])
   const order = new Order(id, market, user, side, 'LIMIT', price, amount, row[16] === true, utf8(row[17]), createTime)
-  order.updateTime = parseTimestamp(text(row[4]))
+  // Two equal times share one number in the heap.
+  if (row[4] !== row[3]) order.updateTime = parseTimestamp(text(row[4]))
   order.remain = parseDecimal(row[11], amountPrecision, 'remain')
   order.finishedQuote = parseDecimal(row[14], quote.precision, 'finished_quote')
   const frozen = parseDecimal(row[12], (side === 'ASK' ? base : quote).precision, 'frozen')
   const finishedBase = parseDecimal(row[13], amountPrecision, 'finished_base')
   const consistent = row[1] === 'LIMIT' && frozen === order.frozen && finishedBase === order.finishedBase
-  if (!consistent || price <= 0 || order.remain <= 0 || engine.openOrders.get(id) !== undefined) {
-    throw new RangeError(`order_slice: order ${id} contradicts itself or is there twice`)
+  if (!consistent || price <= 0 || order.remain <= 0) {
+    throw new RangeError(`order_slice: order ${id} contradicts itself`)
   }
   engine.rest(order)
 }

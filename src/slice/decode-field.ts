@@ -11,16 +11,22 @@ export class Field {
   plain = true
   /** All bytes as one string of as many characters, from which short plain fields are cut. */
   private whole = ''
+  private column = 0
+  /** The text that each column had last: many columns hold the same one row after row. */
+  private readonly lastTexts: string[] = []
+  /** The timestamp that was read last, in whichever column: an order's two times are mostly the same. */
+  private lastTimestamp = ''
 
   open(bytes: Buffer): void {
     this.bytes = bytes
     this.whole = bytes.toString('latin1')
   }
 
-  set(start: number, end: number, plain: boolean): void {
+  set(start: number, end: number, plain: boolean, column: number): void {
     this.start = start
     this.end = end
     this.plain = plain
+    this.column = column
   }
 
   /** The field as text, its escapes resolved; undefined for an escape that PostgreSQL does not write. */
@@ -33,6 +39,28 @@ export class Field {
   /** The field as text if it is plain; else undefined. */
   ascii(): string | undefined {
     if (!this.plain) return undefined
+    const last = this.lastTexts[this.column]
+    if (last !== undefined && this.is(last)) return last
+    return (this.lastTexts[this.column] = this.cut())
+  }
+
+  /** Like `ascii`, with the check done only for a text that is not the last timestamp's once more. */
+  timestamp(isRight: (text: string) => boolean): string | undefined {
+    if (this.plain && this.is(this.lastTimestamp)) return this.lastTimestamp
+    const text = this.ascii()
+    return text !== undefined && isRight(text) ? (this.lastTimestamp = text) : undefined
+  }
+
+  /** Compares from the end, where numbers and times differ first. */
+  private is(text: string): boolean {
+    const { bytes, start } = this
+    let at = this.end - start
+    if (at !== text.length) return false
+    while (at > 0 && bytes[start + at - 1] === text.charCodeAt(at - 1)) at--
+    return at === 0
+  }
+
+  private cut(): string {
     // A longer cut would be a view that keeps all of `whole` alive for as long as the value lives.
     if (this.end - this.start < VIEW_LENGTH_MIN) return this.whole.slice(this.start, this.end)
     return this.bytes.toString('latin1', this.start, this.end)
@@ -150,24 +178,37 @@ function decodeDate(field: Field): string | undefined {
   return text !== undefined && (isInfinity(text) || parseDay(text) !== undefined) ? text : undefined
 }
 
-function decodeTimestamp(field: Field, zoned: boolean): string | undefined {
-  const text = field.ascii()
-  if (text === undefined || isInfinity(text)) return text
-  if (!zoned && !Number.isNaN(plainTimestampToMs(text))) return text
+function isTimestamp(text: string): boolean {
+  return isInfinity(text) || !Number.isNaN(plainTimestampToMs(text)) || isMoment(text, false)
+}
+
+function isTimestamptz(text: string): boolean {
+  return isInfinity(text) || isMoment(text, true)
+}
+
+function isMoment(text: string, zoned: boolean): boolean {
   const moment = parseMoment(text)
-  return moment !== undefined && (moment.offsetMinutes !== undefined) === zoned ? text : undefined
+  return moment !== undefined && (moment.offsetMinutes !== undefined) === zoned
+}
+
+function decodeTimestamptz(field: Field): string | undefined {
+  const text = field.ascii()
+  return text !== undefined && isTimestamptz(text) ? text : undefined
 }
 
 function isInfinity(text: string): boolean {
   return text === 'infinity' || text === '-infinity'
 }
 
+/** One for all: there is nothing in it that anybody could change. */
+const NO_BYTES = new Uint8Array(0)
+
 function decodeBytea(field: Field): Uint8Array | undefined {
   const { bytes, start, end } = field
   const digits = end - start - 3
   const prefixed = bytes[start] === BACKSLASH && bytes[start + 1] === BACKSLASH && bytes[start + 2] === SMALL_X
   if (digits < 0 || digits % 2 !== 0 || !prefixed) return undefined
-  if (digits === 0) return new Uint8Array(0)
+  if (digits === 0) return NO_BYTES
   // A buffer of its own: one from Node's pool would keep its neighbours alive.
   const value = new Uint8Array(digits / 2)
   const written = Buffer.from(value.buffer).write(bytes.toString('latin1', start + 3, end), 'hex')
@@ -200,8 +241,8 @@ export const DECODERS: { readonly [T in BaseType | 'int8AsNumber']: Decode } = {
   text: (field) => field.text(),
   varchar: (field) => field.text(),
   numeric: decodeNumeric,
-  timestamp: (field) => decodeTimestamp(field, false),
-  timestamptz: (field) => decodeTimestamp(field, true),
+  timestamp: (field) => field.timestamp(isTimestamp),
+  timestamptz: decodeTimestamptz,
   date: decodeDate,
   bytea: decodeBytea,
   json: decodeJson,

@@ -76,7 +76,7 @@ export class RowDecoder {
       seen |= byte
     }
     if (end === bytes.length) this.refuse(column, 'is not ended by a line feed')
-    this.field.set(start, end, !escaped && seen < 0x80)
+    this.field.set(start, end, !escaped && seen < 0x80, column)
     return end
   }
 

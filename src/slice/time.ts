@@ -146,8 +146,19 @@ export function plainTimestampToMs(text: string): number {
   const minute = twoDigits(text, 14)
   const second = twoDigits(text, 17)
   // Written so that NaN fails; the years before 100 are Date.UTC's exception, and left to the grammar.
-  const valid = year >= 100 && day >= 1 && day <= daysInMonth(year, month) && hour <= 23 && minute <= 59 && second <= 59
-  return valid ? Date.UTC(year, month - 1, day, hour, minute, second) + plainFraction(text, 19) : NaN
+  if (!(year >= 100 && hour <= 23 && minute <= 59 && second <= 59)) return NaN
+  return plainDayMs(year, month, day) + ((hour * 60 + minute) * 60 + second) * 1000 + plainFraction(text, 19)
+}
+
+/** The day that was asked for last, since that of the next row is mostly the same. */
+const lastDay = { year: 0, month: 0, day: 0, ms: NaN }
+
+function plainDayMs(year: number, month: number, day: number): number {
+  if (lastDay.day === day && lastDay.month === month && lastDay.year === year) return lastDay.ms
+  const valid = day >= 1 && day <= daysInMonth(year, month)
+  if (!valid) return NaN
+  Object.assign(lastDay, { year, month, day, ms: Date.UTC(year, month - 1, day) })
+  return lastDay.ms
 }
 
 /**
