@@ -210,7 +210,7 @@ describeDisk(`a disk that forgets what was not synced${reason === undefined ? ''
     const seen = new Set<string>()
     for (let seed = 0; seed < 2; seed++) {
       writeDurably('file', 'old')
-      const { cut } = await disk.arm(2, 's', seed)
+      const { happened } = await disk.arm(2, 's', seed)
       withFd(at('file'), 'r+', (fd) => {
         fs.writeSync(fd, 'one')
         fs.fdatasyncSync(fd)
@@ -222,7 +222,7 @@ describeDisk(`a disk that forgets what was not synced${reason === undefined ? ''
           seen.add((error as NodeJS.ErrnoException).code ?? '')
         }
       })
-      await cut
+      await happened
       await disk.on()
       expect(read('file')).toMatch(seed === 0 ? /^two$/ : /^(one|two)$/)
     }

@@ -21,6 +21,12 @@ export type Fate = 'none' | 'all' | 'some' | 'first' | 'any'
 /** What a cut can be set to wait for: letters out of `w` (writes), `s` (syncs) and `n` (changes of names). */
 export type Kinds = 'w' | 's' | 'n' | 'ws' | 'wn' | 'sn' | 'wsn'
 
+/** Something that the disk will do at some request. */
+export interface Armed {
+  /** Resolves when it has done it. */
+  readonly happened: Promise<void>
+}
+
 /**
  * Why no such disk can be had here, or undefined. Builds the program if need be.
  */
@@ -52,7 +58,7 @@ export class ForgetfulDisk {
   readonly #folder: string
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #answers: ((line: string) => void)[] = []
-  #cutHappened: (() => void) | undefined
+  #happened: (() => void) | undefined
   #stderr = ''
   #ended: Error | undefined
 
@@ -80,11 +86,26 @@ export class ForgetfulDisk {
     await this.#ask(`cut ${seed} ${names} ${data}`)
   }
 
-  /** The power goes at the `count`-th request of these kinds from now; the promise within resolves when it has gone. */
-  async arm(count: number, kinds: Kinds, seed: number): Promise<{ cut: Promise<void> }> {
-    const cut = new Promise<void>((resolve) => (this.#cutHappened = resolve))
-    await this.#ask(`arm ${count} ${kinds} ${seed}`)
-    return { cut }
+  /** The power goes at the `count`-th request of these kinds from now; see `Armed`. */
+  arm(count: number, kinds: Kinds, seed: number): Promise<Armed> {
+    return this.#awaitEvent(`arm ${count} ${kinds} ${seed}`)
+  }
+
+  /**
+   * Stops before the `count`-th request of these kinds from now is done.
+   * Whoever asks for it waits until it is killed, and then `drop()` goes on without it.
+   */
+  hold(count: number, kinds: Kinds): Promise<Armed> {
+    return this.#awaitEvent(`hold ${count} ${kinds}`)
+  }
+
+  /** Takes back what was armed and has not happened; what happened before has been told when this resolves. */
+  async disarm(): Promise<void> {
+    await this.#ask('arm 0 wsn 0')
+  }
+
+  async drop(): Promise<void> {
+    await this.#ask('drop')
   }
 
   /** Mounts what was kept. */
@@ -107,7 +128,7 @@ export class ForgetfulDisk {
   }
 
   #hear(line: string): void {
-    if (line === 'cut') this.#cutHappened?.()
+    if (line === 'cut' || line === 'held') this.#happened?.()
     else this.#answers.shift()?.(line)
   }
 
@@ -117,6 +138,12 @@ export class ForgetfulDisk {
       else resolve('')
     })
     if (line === '') throw this.#ended ?? new Error('The file system gave no answer')
+  }
+
+  async #awaitEvent(command: string): Promise<Armed> {
+    const happened = new Promise<void>((resolve) => (this.#happened = resolve))
+    await this.#ask(command)
+    return { happened }
   }
 
   async #ask(command: string): Promise<void> {

@@ -328,17 +328,18 @@ request_kind fuse_kind(const void* request) {
   }
 }
 
+uint64_t fuse_unique(const void* request) { return ((const header*)request)->unique; }
+
+static bool reply(int fuse_fd, uint64_t unique, answer it) {
+  struct fuse_out_header out = {.len = sizeof out + it.count, .error = -it.error, .unique = unique};
+  struct iovec parts[] = {{&out, sizeof out}, {(void*)it.bytes, it.count}};
+  if (writev(fuse_fd, parts, 2) >= 0) return true;
+  return errno == ENOENT;  // The asking process was killed meanwhile.
+}
+
 bool fuse_serve(int fuse_fd, const void* request) {
   const header* in = request;
-  if (!is_answered(in->opcode)) return true;
-  answer result = respond(in, in + 1);
-  struct fuse_out_header out = {
-      .len = sizeof out + result.count,
-      .error = -result.error,
-      .unique = in->unique,
-  };
-  struct iovec parts[] = {{&out, sizeof out}, {(void*)result.bytes, result.count}};
-  if (writev(fuse_fd, parts, 2) >= 0) return true;
-  if (errno == ENOENT) return true;  // The asking process was killed meanwhile.
-  return false;
+  return !is_answered(in->opcode) || reply(fuse_fd, in->unique, respond(in, in + 1));
 }
+
+void fuse_refuse(int fuse_fd, uint64_t unique) { reply(fuse_fd, unique, fail(EINTR)); }

@@ -13,7 +13,13 @@ typedef enum { LOOKS = 0, WRITES = 1, SYNCS = 2, NAMES = 4 } request_kind;
 // The kind of a request that was read from the device.
 request_kind fuse_kind(const void* request);
 
+// Its number, by which it is answered.
+uint64_t fuse_unique(const void* request);
+
 // Does what the request asks for. Returns false if it could not be answered because the mount has ended.
 bool fuse_serve(int fuse_fd, const void* request);
+
+// Answers a request that was not done.
+void fuse_refuse(int fuse_fd, uint64_t unique);
 
 #endif

@@ -10,6 +10,10 @@
 //   arm COUNT KINDS SEED    the power goes at the COUNT-th request from now of these kinds, letters out of w (writes),
 //                           s (syncs) and n (names); right before or right after it is done. Then prints "cut"
 //   on                      mounts what was kept
+//   hold COUNT KINDS        stops before the COUNT-th request from now of these kinds and prints "held", so that
+//   whoever
+//                           asks for it can be killed right there
+//   drop                    goes on without having done it
 //
 // After a cut every call on the mount fails with ENOTCONN. It ends when standard input does. With --check before the
 // directory it only tells whether it can mount: exit code 0, or a reason on standard error.
@@ -37,8 +41,12 @@ static int fuse_fd = -1;
 static struct {
   uint64_t left;  // 0: not armed.
   int kinds;
+  bool holds;
   uint64_t seed;
 } armed;
+
+// The request that is held; 0: none is.
+static uint64_t held_unique;
 
 static void say(const char* line) {
   printf("%s\n", line);
@@ -66,6 +74,7 @@ static void cut(uint64_t seed, fate names_fate, fate data_fate) {
   disk_cut(seed, names_fate, data_fate);
   close(fuse_fd);
   fuse_fd = -1;
+  held_unique = 0;
   armed.left = 0;
 }
 
@@ -91,15 +100,26 @@ static int kinds_named(const char* letters) {
   return kinds;
 }
 
+static void arm(uint64_t count, const char* kinds, bool holds, uint64_t seed) {
+  armed.left = count;
+  armed.kinds = kinds_named(kinds);
+  armed.holds = holds;
+  armed.seed = seed;
+}
+
 static void obey(const char* line) {
   char names_fate[20] = "any", data_fate[20] = "any", kinds[20];
   unsigned long long seed, count;
   if (sscanf(line, "cut %llu %19s %19s", &seed, names_fate, data_fate) >= 1) {
     cut(seed, fate_named(names_fate), fate_named(data_fate));
   } else if (sscanf(line, "arm %llu %19s %llu", &count, kinds, &seed) == 3) {
-    armed.left = count;
-    armed.kinds = kinds_named(kinds);
-    armed.seed = seed;
+    arm(count, kinds, false, seed);
+  } else if (sscanf(line, "hold %llu %19s", &count, kinds) == 2) {
+    arm(count, kinds, true, 0);
+  } else if (strcmp(line, "drop") == 0) {
+    if (held_unique == 0) errx(1, "no request is held");
+    fuse_refuse(fuse_fd, held_unique);
+    held_unique = 0;
   } else if (strcmp(line, "on") == 0) {
     power_on();
   } else {
@@ -139,6 +159,11 @@ static void serve_request(void) {
   }
   request[count] = '\0';
   bool last = is_last(request);
+  if (last && armed.holds) {
+    held_unique = fuse_unique(request);
+    say("held");
+    return;
+  }
   if (!last || armed.seed % 2 == 0) {
     if (!fuse_serve(fuse_fd, request)) err(1, "cannot answer a request");
   }
@@ -160,9 +185,9 @@ int main(int argc, char** argv) {
   if (checks) return 0;
   say("ready");
   for (;;) {
-    struct pollfd polled[] = {{STDIN_FILENO, POLLIN, 0}, {fuse_fd, POLLIN, 0}};
+    struct pollfd polled[] = {{STDIN_FILENO, POLLIN, 0}, {held_unique == 0 ? fuse_fd : -1, POLLIN, 0}};
     if (poll(polled, 2, -1) < 0 && errno != EINTR) err(1, "cannot wait");
     if (polled[0].revents != 0 && !obey_input()) return 0;
-    if (fuse_fd >= 0 && (polled[1].revents & POLLIN) != 0) serve_request();
+    if (fuse_fd >= 0 && held_unique == 0 && (polled[1].revents & POLLIN) != 0) serve_request();
   }
 }
