@@ -21,6 +21,9 @@ const STEPS = [
   'oplog.file.prune.unlink',
   'oplog.file.reset.unlink', // a segment of an epoch that a reset has ended
   'oplog.file.cut.truncate', // a torn tail, at the start
+  'oplog.postgres.append', // one batch and its COMMIT, which are one statement
+  'oplog.postgres.prune', // one transaction of several
+  'oplog.postgres.reset',
   'store.postgres.copy', // one table's rows, in the writer process
   'store.postgres.insert', // the rows of the catalogue, in the writer process
   'store.postgres.commit', // COMMIT of a slice, in the writer process
