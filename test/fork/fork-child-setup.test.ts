@@ -5,8 +5,8 @@ import { runFixture } from '../helpers/fixture'
 const run = <T>(scenario: string, before: string[] = []): Promise<T> =>
   runFixture<T>('fork-child-setup', [scenario], { before })
 
-// SIGPIPE (13) and SIGXFSZ (25), as bits of /proc/PID/status.
-const IGNORED = '0000000001001000'
+// SIGPIPE (13), SIGTTOU (22) and SIGXFSZ (25), as bits of /proc/PID/status.
+const IGNORED = '0000000001201000'
 const NONE = '0000000000000000'
 /** Bits of the real-time signals that the C library keeps to itself; the rest of the handlers must be gone. */
 const OWN_SIGNALS = ~((1n << 31n) | (1n << 32n) | (1n << 33n))
