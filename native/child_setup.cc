@@ -41,14 +41,28 @@ void Handle(int signal, void (*handler)(int)) {
   sigaction(signal, &action, nullptr);
 }
 
-// libuv's handlers write into a pipe that the parent reads: a signal meant for the child would fire the parent's
-// listeners. Ignoring a signal also discards one that is pending: until it had left the group, the child may have got
-// the Ctrl-C that was meant for the parent.
-void ResetSignals() {
-  for (int signal = 1; signal < NSIG; ++signal) {
-    Handle(signal, SIG_IGN);
-    if (!StaysIgnored(signal)) Handle(signal, SIG_DFL);
+// Until it had left the group, the child may have got the Ctrl-C that was meant for the parent. What a terminal sends
+// comes from the kernel; what somebody sent to the child is put back, and takes effect when signals are unblocked.
+void DropTerminalSignals() {
+#ifdef __linux__
+  sigset_t terminal;
+  sigemptyset(&terminal);
+  for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGTSTP}) sigaddset(&terminal, signal);
+  const timespec at_once = {0, 0};
+  std::vector<int> meant;
+  siginfo_t info;
+  while (sigtimedwait(&terminal, &info, &at_once) > 0) {
+    if (info.si_code != SI_KERNEL) meant.push_back(info.si_signo);
   }
+  for (const int signal : meant) kill(getpid(), signal);
+#endif
+}
+
+// libuv's handlers write into a pipe that the parent reads: a signal meant for the child would fire the parent's
+// listeners.
+void ResetSignals() {
+  for (int signal = 1; signal < NSIG; ++signal) Handle(signal, StaysIgnored(signal) ? SIG_IGN : SIG_DFL);
+  DropTerminalSignals();
   sigset_t none;
   sigemptyset(&none);
   pthread_sigmask(SIG_SETMASK, &none, nullptr);

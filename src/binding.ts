@@ -150,12 +150,20 @@ function candidates(): string[] {
   ]
 }
 
+/** One of the newest exports: an addon without it was built from older sources. */
+const NEWEST_EXPORT = 'quiesceUnpark' satisfies keyof NativeBinding
+
+function checked(addon: NativeBinding): NativeBinding {
+  if (NEWEST_EXPORT in addon) return addon
+  throw new Error('it was built from older sources than this package')
+}
+
 function load(): NativeBinding {
   const existing = candidates().filter((file) => existsSync(file))
   const causes: unknown[] = []
   for (const file of existing) {
     try {
-      return require(file) as NativeBinding
+      return checked(require(file) as NativeBinding)
     } catch (cause) {
       causes.push(cause)
     }

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import * as check from './checks'
 import { TIMER_MS_MAX } from './checks'
 import { checkChildOptions } from './child-options'
@@ -33,6 +34,16 @@ const KEYS: readonly (keyof ForkChildOptions)[] = [
   'progressMs',
 ]
 
+/** The child could not tell a descriptor that was never open from one that it was to keep. */
+function checkOpen(name: string, fd: number): void {
+  check.checkWhole(name, fd, 0, FD_MAX)
+  try {
+    fstatSync(fd)
+  } catch {
+    throw check.invalidArgument(name, 'an open descriptor', fd)
+  }
+}
+
 /** Checks every option and splits the limits off. Throws `ERR_INVALID_ARGUMENT`, naming the option and its range. */
 export function resolveForkChildOptions(
   options: ForkChildOptions,
@@ -41,7 +52,7 @@ export function resolveForkChildOptions(
   'signal' | 'child' | 'keepFds' | 'onForked' | 'onProgress' | 'progressMs' | 'limits'
 > {
   check.checkOptions('forkChild: options', options, KEYS)
-  const { quiesceMs, stallMs, totalMs, ...rest } = { ...DEFAULTS, ...options }
+  const { quiesceMs = DEFAULTS.quiesceMs, stallMs = DEFAULTS.stallMs, totalMs = DEFAULTS.totalMs, ...rest } = options
   const limits = { quiesceMs, stallMs, totalMs }
   for (const name of LIMITS) check.checkNumber(`forkChild: ${name}`, limits[name], 0, TIMER_MS_MAX)
   const { signal, child, keepFds, progressMs } = rest
@@ -51,7 +62,7 @@ export function resolveForkChildOptions(
   if (keepFds !== undefined && !Array.isArray(keepFds)) {
     throw check.invalidArgument('forkChild: keepFds', 'a list of descriptors', keepFds)
   }
-  keepFds?.forEach((fd, index) => check.checkWhole(`forkChild: keepFds[${index}]`, fd, 0, FD_MAX))
+  keepFds?.forEach((fd, index) => checkOpen(`forkChild: keepFds[${index}]`, fd))
   for (const name of ['onForked', 'onProgress'] as const) {
     if (rest[name] !== undefined) check.checkFunction(`forkChild: ${name}`, rest[name])
   }

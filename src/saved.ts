@@ -25,6 +25,8 @@ export interface Saved<M extends SliceMeta = SliceMeta> {
   readonly forkMs: number
   /** Bringing the other threads to rest, without a pause. */
   readonly quiesceMs: number
+  /** For how long libuv's pool and V8's workers had been held by the fork: file work waited for so long. */
+  readonly parkedMs: number
   /** Longest time the event loop did not turn, from the beginning of the save to the child's end. */
   readonly longestGapMs: number
   /** 99th percentile of the event loop's delay, from the start of the quiescing to the child's end. */

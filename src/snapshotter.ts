@@ -58,6 +58,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   #next: Flight<M> | undefined
   #starting: Promise<void> | undefined
   #started = false
+  /** Of the newest slice of the store's epoch: no later one may be before it. */
+  #newestPosition = 0n
   #resetting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
@@ -96,7 +98,10 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
 
   async #start(): Promise<void> {
     assertSupported()
-    await this.#options.store.start()
+    const { store } = this.#options
+    await store.start()
+    const [newest] = await store.list()
+    this.#newestPosition = newest?.epoch === store.epoch ? newest.position : 0n
     this.#started = true
     if (this.#closing === undefined) this.#schedule.start()
   }
@@ -163,7 +168,9 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
 
   async #beginEpoch(after: readonly unknown[]): Promise<bigint> {
     await Promise.all(after)
-    return this.#options.store.beginEpoch()
+    const epoch = await this.#options.store.beginEpoch()
+    this.#newestPosition = 0n
+    return epoch
   }
 
   /**
@@ -251,6 +258,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     } catch (error) {
       throw this.#notSaved(flight, signal, error)
     }
+    this.#newestPosition = saved.position
     this.#stats.saved(saved)
     this.#ended()
     this.#schedule.saved()
@@ -302,6 +310,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     const { reason } = flight
     return {
       warmedUp: ({ rows, ms }) => this.#stats.warmedUp(rows, ms),
+      longestGap: (ms) => this.#stats.longestGap(ms),
+      newestPosition: () => this.#newestPosition,
       forking: () => {
         this.#stats.forking()
         flight.forked = true

@@ -152,6 +152,10 @@ export class StatsKeeper {
     this.#stats.currentCowBytes = cowBytes
   }
 
+  longestGap(ms: number): void {
+    this.#stats.longestGapMs = ms
+  }
+
   warmedUp(rows: number, ms: number): void {
     this.#stats.lastWarmUpRows = rows
     this.#stats.lastWarmUpMs = ms

@@ -1,11 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from './back-off'
 import { binding } from './binding'
+import { checkedMeta } from './checked-meta'
 import { isThenable, show } from './checks'
 import { ForksnapError, isForksnapError } from './errors'
 import { step } from './failpoint'
 import { runFork } from './fork'
 import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
+import { measureLoopDelay } from './loop-delay'
 import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
 import type { Saved, SaveReason } from './saved'
@@ -24,6 +26,10 @@ export interface TakeHooks {
   progress(progress: Progress, sliceId: bigint): void
   busy(event: { attempt: number; delayMs: number; error: unknown }): void
   cancelFailed(error: unknown): void
+  /** Told once, at the child's end or when there will be no child. */
+  longestGap(ms: number): void
+  /** Position of the newest slice of the epoch, 0n if there is none. */
+  newestPosition(): bigint
 }
 
 /** Another thread that is busy now is mostly at rest a moment later, so these waits begin short. */
@@ -40,11 +46,35 @@ export async function takeSlice<M extends SliceMeta>(
   signal: AbortSignal,
   hooks: TakeHooks,
 ): Promise<Saved<M>> {
+  const delay = measureLoopDelay()
+  const longestGap = async (): Promise<number> => {
+    const { longestGapMs } = await delay.stop()
+    hooks.longestGap(longestGapMs)
+    return longestGapMs
+  }
+  try {
+    return await take(options, warmUp, reason, signal, hooks, longestGap)
+  } finally {
+    // A save that failed had gaps too.
+    await longestGap()
+  }
+}
+
+/** `longestGap` ends the measurement: it goes from the beginning of the save to the child's end. */
+async function take<M extends SliceMeta>(
+  options: ResolvedOptions<M>,
+  warmUp: WarmUp,
+  reason: SaveReason,
+  signal: AbortSignal,
+  hooks: TakeHooks,
+  longestGap: () => Promise<number>,
+): Promise<Saved<M>> {
   const begun = performance.now()
   throwIfAborted(signal)
   const sink = await options.store.create()
   try {
     const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
+    const longestGapMs = await longestGap()
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
     const { log } = options
@@ -52,7 +82,9 @@ export async function takeSlice<M extends SliceMeta>(
     throwIfAborted(signal)
     const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
     return {
-      ...figures(outcome, warmed),
+      ...figures(outcome),
+      // The loop's delay is sampled each millisecond; the pause and the passes are known more exactly, and were gaps.
+      longestGapMs: Math.max(longestGapMs, outcome.pauseMs, warmed.longestPassMs),
       sliceId: info.sliceId,
       position: info.position,
       epoch: info.epoch,
@@ -78,11 +110,9 @@ async function explained(sink: SliceSink, error: unknown): Promise<unknown> {
   return sink.explain(error).catch(() => error)
 }
 
-function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>, warmed: WarmUpReport) {
-  const { pauseMs, forkMs, quiesceMs, loopDelayP99Ms, cowBytes, childMs } = outcome
-  // The loop's delay is sampled each millisecond; the pause and the passes are known more exactly, and were gaps.
-  const longestGapMs = Math.max(outcome.longestGapMs, pauseMs, warmed.longestPassMs)
-  return { pauseMs, forkMs, quiesceMs, longestGapMs, loopDelayP99Ms, cowBytes, childMs }
+function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>) {
+  const { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs } = outcome
+  return { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs }
 }
 
 /** Thrown in the tick of the fork, out of which only an exception leads without a fork. */
@@ -166,7 +196,7 @@ function forkJob<M extends SliceMeta>(
   return {
     prepare: () => {
       checkWarm()
-      const meta = checkedMeta(options.meta)
+      const meta = checkedMeta(options.meta, hooks.newestPosition())
       hooks.forking()
       return meta
     },
@@ -192,27 +222,6 @@ function forkJob<M extends SliceMeta>(
 function writerOptions({ sliceId, writing }: SliceSink, meta: SliceMeta) {
   const { codec, syncEveryBytes, constantColumn } = writing
   return { sliceId, meta, codec, syncEveryBytes, ...(constantColumn === undefined ? {} : { constantColumn }) }
-}
-
-/** Calls `meta` and checks what readers and the log rely on; the writer checks the rest as it encodes it. */
-function checkedMeta<M extends SliceMeta>(meta: () => M): M {
-  let value: M
-  try {
-    value = meta()
-  } catch (cause) {
-    throw new ForksnapError('ERR_INVALID_VALUE', `meta() threw: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    })
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || isThenable(value)) {
-    throw new ForksnapError(
-      'ERR_INVALID_VALUE',
-      `meta() must return a plain object at once; it returned ${show(value)}`,
-    )
-  }
-  const { position } = value
-  if (position === undefined || (typeof position === 'bigint' && position >= 0n)) return value
-  throw new ForksnapError('ERR_INVALID_VALUE', `meta().position must be a bigint from 0n; it is ${show(position)}`)
 }
 
 /** Runs in the child. The type of `write` says so already; this is for those whom no compiler told. */

@@ -78,8 +78,11 @@ export interface SliceWriter {
   table<const C extends readonly Column[]>(name: string, columns: C): TableWriter<C>
   /** Writes bytes under a name: an ArrayBuffer or a view of one. */
   blob(name: string, data: ArrayBufferLike | ArrayBufferView): void
-  /** Sets a value of the trailer, where readers find it without reading the rows. */
-  set(key: string, value: JsonValue): void
+  /**
+   * Sets a value of the trailer, where readers find it without reading the rows. A function is called for it at once, but
+   * never in the warm-up: give one for a value that takes long to compute, such as a digest of the whole state.
+   */
+  set(key: string, value: JsonValue | (() => JsonValue)): void
 }
 
 export type Codec = 'none' | 'gzip' | 'zstd'

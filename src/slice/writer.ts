@@ -121,8 +121,10 @@ class Writer implements FinishingSliceWriter, TableOwner {
     }
   }
 
-  set(key: string, value: JsonValue): void {
+  set(key: string, given: JsonValue | (() => JsonValue)): void {
     this.checkUsable()
+    if (typeof given === 'function' && this.gate !== undefined) return
+    const value = typeof given === 'function' ? given() : given
     const problem = typeof key === 'string' ? (jsonProblem(key) ?? jsonProblem(value)) : 'is not named by a string'
     const said = `The value that set() got under ${quote(String(key))}`
     if (problem !== undefined) throw new ForksnapError('ERR_INVALID_VALUE', `${said} ${problem}`)

@@ -65,10 +65,11 @@ export class FileStore implements SliceStore {
       await checkDirectory(this.directory)
       const lock = await DirectoryLock.acquire(this.directory)
       try {
-        await removeStrayTemps(this.directory)
-        await this.#loadEpoch()
+        // Before the stray files go: an id that one of them has was given out.
         const highest = await highestSliceId(this.directory)
         if (highest > this.#lastSliceId) this.#lastSliceId = highest
+        await removeStrayTemps(this.directory)
+        await this.#loadEpoch()
         this.#lock = lock
       } catch (error) {
         await lock.release()
