@@ -28,7 +28,7 @@ export interface EncodedOperation {
  * or params that cannot be kept exactly: too large, NUL in the method, a lone surrogate, what JSON would drop or round.
  */
 export function encodeOperation(operation: NewOperation): EncodedOperation {
-  checkOptions('operation', operation, ['method', 'params', 'time'])
+  checkKeys(operation)
   const { method, time = Date.now() } = operation
   const methodBytes = checkMethod(method)
   if (!Number.isInteger(time) || time < TIME_MS_MIN || time > TIME_MS_MAX) {
@@ -36,6 +36,18 @@ export function encodeOperation(operation: NewOperation): EncodedOperation {
   }
   const params = encodeParams(method, operation.params)
   return { time, method, params: params.text, bytes: methodBytes + params.bytes }
+}
+
+const KEYS: readonly string[] = ['method', 'params', 'time']
+
+/** Called for every entry, hence without an array of the keys as long as nothing is wrong. */
+function checkKeys(operation: NewOperation): void {
+  if (typeof operation === 'object' && operation !== null) {
+    let known = true
+    for (const key in operation) known &&= key === 'method' || key === 'params' || key === 'time'
+    if (known && !Array.isArray(operation)) return
+  }
+  checkOptions('operation', operation, KEYS)
 }
 
 function checkMethod(method: unknown): number {
@@ -48,19 +60,51 @@ function checkMethod(method: unknown): number {
 }
 
 function encodeParams(method: string, params: unknown): { text: string; bytes: number } {
-  // What is far too large is found before a gigabyte of text is made of it.
-  if (textLeft(params, PARAMS_BYTES_MAX) < 0) throw tooLarge(method)
-  const problem = jsonProblem(params)
-  if (problem !== undefined) {
-    throw new ForksnapError(
-      'ERR_INVALID_VALUE',
-      `The params of ${JSON.stringify(method)} cannot be logged: it ${problem}`,
-    )
-  }
+  if (!isPlain(params)) checkParams(method, params)
   const text = JSON.stringify(params)
+  // Only a lone surrogate, or a text that happens to hold these characters, is written with this escape.
+  if (text.includes('\\ud')) checkParams(method, params)
   const bytes = Buffer.byteLength(text)
   if (bytes > PARAMS_BYTES_MAX) throw tooLarge(method)
   return { text, bytes }
+}
+
+/** Says what is wrong with params, if anything is. */
+function checkParams(method: string, params: unknown): void {
+  // What is far too large is found before a gigabyte of text is made of it.
+  if (textLeft(params, PARAMS_BYTES_MAX) < 0) throw tooLarge(method)
+  const problem = jsonProblem(params)
+  if (problem === undefined) return
+  throw new ForksnapError(
+    'ERR_INVALID_VALUE',
+    `The params of ${JSON.stringify(method)} cannot be logged: it ${problem}`,
+  )
+}
+
+/**
+ * A quick look, for nearly all params the only one: whether they are small enough and made of nothing but what JSON holds,
+ * lone surrogates aside. False says that a closer look is needed.
+ */
+function isPlain(params: unknown): boolean {
+  return plainLeft(params, PARAMS_BYTES_MAX, 0) >= 0
+}
+
+/** As `textLeft`, and negative as soon as something is not plain. */
+function plainLeft(value: unknown, left: number, depth: number): number {
+  if (typeof value === 'string') return left - value.length
+  if (typeof value === 'number') return Number.isFinite(value) ? left - 1 : -1
+  if (value === null || typeof value === 'boolean') return left - 1
+  if (typeof value !== 'object' || depth > DEPTH_MAX) return -1
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length && left >= 0; i++) left = plainLeft(value[i], left - 1, depth + 1)
+    return left
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return -1
+  for (const key in value) {
+    if (left < 0) return left
+    left = plainLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
+  }
+  return left
 }
 
 /** What is left of a number of bytes when every value has taken the least that its JSON can have; it stops below 0. */
