@@ -16,6 +16,8 @@ export { CommandStore, type Command, type CommandStoreOptions } from './store/co
 export { PostgresOperationLog } from './oplog/postgres'
 export type { Appended, LogEntry, LogStart, NewOperation, OperationLog } from './oplog/oplog'
 export type { LogRetryOptions, PostgresOperationLogOptions } from './oplog/postgres-options'
+export { PostgresStore, type PostgresStoreOptions } from './store/postgres'
+export type { PostgresConnection } from './postgres/connection'
 export { openNewest, type OpenNewestOptions } from './store/newest'
 export type { SliceHandlers, SliceInfo, SliceSink, SliceSource, SliceStore, SliceWriting } from './store/store'
 export { timestampToMs } from './slice/time'

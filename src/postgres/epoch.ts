@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { ForksnapError } from '../errors'
-import { createMissing } from './ddl'
+import { createMissing, tableExists } from './ddl'
 import { quoteTable, type TableName } from './identifiers'
 import { type Backend, endBackend, type Session } from './session'
 
@@ -26,6 +26,7 @@ export interface OwnerOptions {
 }
 
 interface EpochRow {
+  readonly owner: string
   readonly epoch: string
   readonly reset_epoch: string
 }
@@ -36,13 +37,21 @@ const TAKEOVER_ROUNDS_MAX = 5
 
 export class Owner {
   readonly #options: OwnerOptions
-  #epoch: bigint
-  #resetEpoch: bigint
+  /** In the row as long as this owner is the current one, whatever its epoch. */
+  readonly #token: string
+  #epoch = 0n
+  #resetEpoch = 0n
 
   private constructor(options: OwnerOptions, row: EpochRow) {
     this.#options = options
+    this.#token = row.owner
+    this.#adopt(row)
+  }
+
+  #adopt(row: EpochRow): bigint {
     this.#epoch = BigInt(row.epoch)
     this.#resetEpoch = BigInt(row.reset_epoch)
+    return this.#epoch
   }
 
   /** The epoch of this owner. */
@@ -62,7 +71,7 @@ export class Owner {
   static async acquire(session: Session, options: OwnerOptions): Promise<Owner> {
     await createMissing(session, [{ table: epochTable(options.schema), columns: EPOCH_COLUMNS }])
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
-    return new Owner(options, await raise(session, options, false))
+    return new Owner(options, await raise(session, options, randomUUID(), false))
   }
 
   /**
@@ -70,9 +79,16 @@ export class Owner {
    * was another owner meanwhile, with `ERR_LOCKED` if somebody is about to be.
    */
   async reacquire(session: Session): Promise<void> {
-    await session.transaction('look at the epoch', () => this.check(session))
+    await this.#adoptOwn(session)
     await waitForLock(session, this.#options)
-    await session.transaction('look at the epoch', () => this.check(session))
+    await this.#adoptOwn(session)
+  }
+
+  /** A reset whose COMMIT nobody answered may have raised this owner's own epoch. */
+  async #adoptOwn(session: Session): Promise<void> {
+    const row = await readRow(session, this.#options, '')
+    if (row?.owner !== this.#token) throw fenced(this.#options.name, this.#epoch, row)
+    this.#adopt(row)
   }
 
   /**
@@ -87,11 +103,9 @@ export class Owner {
   async reset(session: Session): Promise<bigint> {
     const row = await session.transaction('begin an epoch', async () => {
       await this.check(session)
-      return raise(session, this.#options, true)
+      return raise(session, this.#options, this.#token, true)
     })
-    this.#epoch = BigInt(row.epoch)
-    this.#resetEpoch = BigInt(row.reset_epoch)
-    return this.#epoch
+    return this.#adopt(row)
   }
 
   /** Gives the lock back; closing the session does so too. */
@@ -107,41 +121,56 @@ export async function checkEpoch(
   { schema, name }: Pick<OwnerOptions, 'schema' | 'name'>,
   epoch: bigint,
 ): Promise<void> {
-  const text = `SELECT epoch FROM ${quoteTable(epochTable(schema))} WHERE name = $1 FOR SHARE`
-  const { rows } = await session.query<{ epoch: string }>('look at the epoch', text, [name])
-  const current = rows[0]?.epoch
-  if (current === String(epoch)) return
-  const found = current === undefined ? 'its row is gone' : `it is epoch ${current} now`
-  throw new ForksnapError(
-    'ERR_FENCED',
-    `Another process has taken over ${JSON.stringify(name)} (this one is of epoch ${epoch}, ${found}): end this process`,
-  )
+  const row = await readRow(session, { schema, name }, 'FOR SHARE')
+  if (row?.epoch !== String(epoch)) throw fenced(name, epoch, row)
+}
+
+function fenced(name: string, epoch: bigint, row: EpochRow | undefined): ForksnapError {
+  const found = row === undefined ? 'its row is gone' : `now it is epoch ${row.epoch}`
+  const message = `A newer owner or a reset has ended epoch ${epoch} of ${JSON.stringify(name)} (${found}); nothing was published`
+  return new ForksnapError('ERR_FENCED', message)
+}
+
+async function readRow(
+  session: Session,
+  { schema, name }: Pick<OwnerOptions, 'schema' | 'name'>,
+  locking: '' | 'FOR SHARE',
+): Promise<EpochRow | undefined> {
+  const text = `SELECT owner, epoch, reset_epoch FROM ${quoteTable(epochTable(schema))} WHERE name = $1 ${locking}`
+  const { rows } = await session.query<EpochRow & Record<string, unknown>>('look at the epoch', text, [name])
+  return rows[0]
 }
 
 /** The epochs as they are, without taking anything; both 1 if there was never an owner. */
 export async function readEpochs(
   session: Session,
-  { schema, name }: Pick<OwnerOptions, 'schema' | 'name'>,
+  owner: Pick<OwnerOptions, 'schema' | 'name'>,
 ): Promise<{ epoch: bigint; resetEpoch: bigint }> {
-  const text = `SELECT epoch, reset_epoch FROM ${quoteTable(epochTable(schema))} WHERE name = $1`
-  const { rows } = await session.query<EpochRow>('look at the epoch', text, [name])
-  return { epoch: BigInt(rows[0]?.epoch ?? 1), resetEpoch: BigInt(rows[0]?.reset_epoch ?? 1) }
+  const found = await tableExists(session, epochTable(owner.schema))
+  const row = found ? await readRow(session, owner, '') : undefined
+  return { epoch: BigInt(row?.epoch ?? 1), resetEpoch: BigInt(row?.reset_epoch ?? 1) }
 }
 
 export function epochTable(schema: string): TableName {
   return { schema, name: 'forksnap_epoch' }
 }
 
-const EPOCH_COLUMNS = 'name text PRIMARY KEY, epoch bigint NOT NULL, reset_epoch bigint NOT NULL'
+const EPOCH_COLUMNS = 'name text PRIMARY KEY, owner text NOT NULL, epoch bigint NOT NULL, reset_epoch bigint NOT NULL'
 
 /** The first owner of all begins epoch 1. */
-async function raise(session: Session, { schema, name }: OwnerOptions, reset: boolean): Promise<EpochRow> {
+async function raise(
+  session: Session,
+  { schema, name }: OwnerOptions,
+  token: string,
+  reset: boolean,
+): Promise<EpochRow> {
   const table = quoteTable(epochTable(schema))
   const text = `
-    INSERT INTO ${table} AS e (name, epoch, reset_epoch) VALUES ($1, 1, 1)
-    ON CONFLICT (name) DO UPDATE SET epoch = e.epoch + 1, reset_epoch = CASE WHEN $2 THEN e.epoch + 1 ELSE e.reset_epoch END
-    RETURNING epoch, reset_epoch`
-  const { rows } = await session.query<EpochRow>('begin an epoch', text, [name, reset])
+    INSERT INTO ${table} AS e (name, owner, epoch, reset_epoch) VALUES ($1, $2, 1, 1)
+    ON CONFLICT (name) DO UPDATE SET owner = $2, epoch = e.epoch + 1,
+      reset_epoch = CASE WHEN $3 THEN e.epoch + 1 ELSE e.reset_epoch END
+    RETURNING owner, epoch, reset_epoch`
+  const { rows } = await session.query<EpochRow & Record<string, unknown>>('begin an epoch', text, [name, token, reset])
   return rows[0]
 }
 

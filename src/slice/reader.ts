@@ -1,12 +1,12 @@
 import { ForksnapError } from '../errors'
-import type { SliceHandlers } from '../store/store'
 import { ByteQueue } from './byte-queue'
 import { checkPreamble, corrupt, decodeFooter, decodeFrameHeader, checkPayload } from './format'
 import { type FrameHeader, FrameType, FOOTER_BYTES, FRAME_HEADER_BYTES, PREAMBLE_BYTES } from './format'
-import { SectionReader } from './section-reader'
+import { type RawHandlers, SectionReader } from './section-reader'
 import type { SliceTrailer } from './types'
 
 export { copyLineDecoder } from './decode'
+export type { RawHandlers } from './section-reader'
 export { type ReadAt, readHeader, readTrailer } from './read-ends'
 export { timestampToMs } from './time'
 
@@ -33,7 +33,7 @@ export class SliceParser {
   private failure: unknown
   private ended = false
 
-  constructor(handlers: SliceHandlers = {}) {
+  constructor(handlers: RawHandlers = {}) {
     this.sections = new SectionReader(handlers)
   }
 

@@ -8,6 +8,15 @@ import type { BlobSummary, ReadValue, SliceTrailer, TableSummary } from './types
 
 const LINE_FEED = 10
 
+/** What one who passes a slice on wants beside the decoded contents. The bytes are valid during the call only. */
+export interface RawHandlers extends SliceHandlers {
+  /** Whole COPY lines of a table, verified and decompressed, not decoded. */
+  lines?(table: string, lines: Buffer): void
+  /** A blob begins; its pieces follow. */
+  blobBegin?(name: string, bytes: number): void
+  blobPiece?(name: string, piece: Buffer): void
+}
+
 interface OpenTable {
   readonly name: string
   readonly decoder: RowDecoder | undefined
@@ -28,7 +37,7 @@ export class SectionReader {
   private readonly tables = new Map<string, TableSummary>()
   private readonly blobs = new Map<string, BlobSummary>()
 
-  constructor(private readonly handlers: SliceHandlers) {}
+  constructor(private readonly handlers: RawHandlers) {}
 
   /** Throws if a frame of that type cannot come now; asked before its payload is waited for. */
   checkOrder(type: FrameType, offset: number): void {
@@ -75,6 +84,7 @@ export class SectionReader {
     if (payload[payload.length - 1] !== LINE_FEED) throw corrupt('a frame of rows ends inside a row', offset)
     if (table.decoder === undefined) table.rows += countLines(payload)
     else table.rows += this.deliver(table.name, table.decoder, payload, offset)
+    this.handlers.lines?.(table.name, payload)
   }
 
   private deliver(name: string, decoder: RowDecoder, payload: Buffer, offset: number): number {
@@ -111,6 +121,7 @@ export class SectionReader {
     this.blobs.set(name, { name, bytes })
     this.blob = { name, bytes, pieces: [], arrived: 0 }
     this.state = 'blob'
+    this.handlers.blobBegin?.(name, bytes)
     this.endBlob(this.blob)
   }
 
@@ -120,6 +131,7 @@ export class SectionReader {
     if (payload.length !== expected)
       throw corrupt(`a piece of a blob has ${payload.length} of ${expected} bytes`, offset)
     blob.arrived += payload.length
+    this.handlers.blobPiece?.(blob.name, payload)
     // The payload may be a view of the caller's chunk, which is reused.
     if (this.handlers.blob !== undefined) blob.pieces.push(Buffer.from(payload))
     this.endBlob(blob)

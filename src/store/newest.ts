@@ -6,7 +6,8 @@ export interface OpenNewestOptions {
   onBroken?(info: SliceInfo, error: ForksnapError): void
   /**
    * Slices of epochs before this one do not count: a reset began the later epoch, and their state must not come back.
-   * Default: the store's epoch. A store that raises its epoch without a reset passes the epoch of its last reset.
+   * Default: the store's
+   * `resetEpoch` if it has one, else its epoch.
    */
   readonly fromEpoch?: bigint
 }
@@ -22,7 +23,7 @@ const RELISTS_MAX = 10
 export async function openNewest(store: SliceStore, options: OpenNewestOptions = {}): Promise<SliceSource | null> {
   for (let relists = 0; ; relists++) {
     const infos = await store.list() // Before the epoch is asked for: a store that only reads learns it by listing.
-    const fromEpoch = options.fromEpoch ?? store.epoch
+    const fromEpoch = options.fromEpoch ?? store.resetEpoch ?? store.epoch
     const candidates = infos.filter((info) => info.epoch >= fromEpoch)
     try {
       return await firstGood(store, candidates, options)

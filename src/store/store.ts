@@ -10,6 +10,11 @@ export interface SliceStore {
   readonly kind: string
   /** The epoch in which new slices are written. A reset of the engine begins a new one. */
   readonly epoch: bigint
+  /**
+   * The epoch of the last reset: slices of earlier ones never count again. Only for a store whose epoch also rises without
+   * a reset, with each owner for instance; without it, every new epoch is a reset.
+   */
+  readonly resetEpoch?: bigint
   /** Takes the lock, removes what a crash left behind. Idempotent. Throws `ERR_LOCKED` if another process owns it. */
   start(): Promise<void>
   /** Prepares the place for one slice. */

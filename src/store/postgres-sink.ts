@@ -1,0 +1,155 @@
+import { constants } from 'node:fs'
+import { ForksnapError } from '../errors'
+import { failpoint } from '../failpoint'
+import type { SliceMeta } from '../slice/types'
+import { closeFd, openFd } from './descriptor'
+import type { CommitResult } from './file-sink'
+import { SLICE_ID } from './postgres-layout'
+import type { SliceInfo, SliceSink, SliceWriting } from './store'
+import { isGone, type WriterProcess } from './writer-process-client'
+import { type BeginRequest, type Begun, fromWire } from './writer-process-protocol'
+
+/** What a sink needs of its store. */
+export interface PostgresSinkHost {
+  readonly writer: WriterProcess
+  /** Looks a slice up whose COMMIT nobody has answered; undefined if it was rolled back. */
+  lookUp(begun: Begun): Promise<Date | undefined>
+  describe(sliceId: bigint, result: CommitResult, createdAt: Date): SliceInfo
+  settled(sink: PostgresSink): void
+}
+
+/** How the child writes: the database compresses by itself, and a pipe needs no sync. */
+export function rowsWriting(sliceId: bigint): Pick<SliceWriting, 'constantColumn'> {
+  return { constantColumn: { name: SLICE_ID, type: 'int8', value: sliceId } }
+}
+
+/** One slice on its way through the writer process into the database. */
+export class PostgresSink implements SliceSink {
+  readonly fd: number
+  readonly sliceId: bigint
+  readonly writing: SliceWriting
+  readonly #host: PostgresSinkHost
+  readonly #begun: Begun
+  readonly #writerPid: number | undefined
+  #closing: Promise<void> | undefined
+  #committing: Promise<SliceInfo> | undefined
+  #cancelling: Promise<void> | undefined
+
+  private constructor(host: PostgresSinkHost, begun: Begun, writerPid: number | undefined, fd: number) {
+    this.#host = host
+    this.#begun = begun
+    this.#writerPid = writerPid
+    this.fd = fd
+    this.sliceId = begun.sliceId
+    this.writing = { codec: 'none', syncEveryBytes: 0, ...rowsWriting(begun.sliceId) }
+  }
+
+  static async create(host: PostgresSinkHost, request: BeginRequest): Promise<PostgresSink> {
+    const { writer } = host
+    const begun = await writer.ask('begin', request)
+    const { pid } = writer
+    let fd: number | undefined
+    try {
+      fd = await openWritingEnd(begun.fifo)
+      await writer.ask('opened', begun.sliceId, pid)
+      return new PostgresSink(host, begun, pid, fd)
+    } catch (error) {
+      if (fd !== undefined) await closeFd(fd)
+      await writer.ask('cancel', begun.sliceId, pid).catch(() => undefined) // The first error is the one to tell.
+      throw error
+    }
+  }
+
+  forked(): void {
+    void this.#close()
+  }
+
+  async explain(error: unknown): Promise<unknown> {
+    try {
+      const failure = await this.#host.writer.ask('failure', this.sliceId, this.#writerPid)
+      return failure === undefined ? error : fromWire(failure)
+    } catch (askError) {
+      return isGone(askError) ? askError : error
+    }
+  }
+
+  commit(result: CommitResult): Promise<SliceInfo> {
+    if (this.#committing !== undefined || this.#cancelling !== undefined) {
+      const message = `Slice ${this.sliceId} was committed or cancelled before; create() a new sink for each slice`
+      return Promise.reject(new ForksnapError('ERR_INVALID_STATE', message))
+    }
+    this.#committing = this.#commit(result)
+    return this.#committing
+  }
+
+  async #commit(result: CommitResult): Promise<SliceInfo> {
+    try {
+      await this.#close()
+      const createdAt = await this.#publish(result)
+      failpoint('store.postgres.published.after')
+      return this.#host.describe(this.sliceId, result, createdAt)
+    } finally {
+      this.#host.settled(this)
+    }
+  }
+
+  async #publish({ meta, trailer }: CommitResult): Promise<Date> {
+    const { writer } = this.#host
+    const request = { sliceId: this.sliceId, position: checkPosition(meta), trailer }
+    try {
+      failpoint('store.postgres.published.before')
+      return await writer.ask('commit', request, this.#writerPid)
+    } catch (error) {
+      const createdAt = isGone(error) ? await this.#host.lookUp(this.#begun) : undefined
+      if (createdAt === undefined) throw error
+      return createdAt
+    }
+  }
+
+  cancel(): Promise<void> {
+    this.#cancelling ??= this.#cancel()
+    return this.#cancelling
+  }
+
+  async #cancel(): Promise<void> {
+    if (this.#committing !== undefined) {
+      await this.#committing.catch(() => undefined) // Its caller has the error.
+      await this.#host.writer.ask('cancel', this.sliceId, this.#writerPid).catch(() => undefined)
+      return
+    }
+    try {
+      await this.#close()
+      await this.#host.writer.ask('cancel', this.sliceId, this.#writerPid)
+    } catch (error) {
+      // With the writer its connection has ended, and the server rolls back.
+      if (!isGone(error)) throw error
+    } finally {
+      this.#host.settled(this)
+    }
+  }
+
+  /** The parent's copy of the writing end: while it is open the writer would wait for more. */
+  #close(): Promise<void> {
+    this.#closing ??= closeFd(this.fd).catch(() => undefined)
+    return this.#closing
+  }
+}
+
+/**
+ * Opens a FIFO for writing, in blocking mode and without waiting: whoever opens it for both never waits, and is then the
+ * reader for which the second opening need not wait, even if the writer process has just died.
+ */
+async function openWritingEnd(path: string): Promise<number> {
+  const holder = await openFd(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  try {
+    return await openFd(path, constants.O_WRONLY | constants.O_NOFOLLOW)
+  } finally {
+    await closeFd(holder)
+  }
+}
+
+function checkPosition(meta: SliceMeta): bigint {
+  const position: unknown = meta.position ?? 0n
+  if (typeof position === 'bigint' && position >= 0n && position < 2n ** 63n) return position
+  throw new ForksnapError('ERR_INVALID_ARGUMENT', 'meta.position must be a bigint from 0n to 2n ** 63n - 1n')
+}

@@ -1,0 +1,234 @@
+import { setTimeout } from 'node:timers/promises'
+import { backOffMs } from '../back-off'
+import { ForksnapError, isForksnapError } from '../errors'
+import { step } from '../failpoint'
+import { Exclusive } from './exclusive'
+import { FileSink, type SinkHost } from './file-sink'
+import { FileSource } from './file-source'
+import { DirectoryLock } from './lock'
+import type { SpoolOptions } from './postgres-options'
+import { rowsWriting } from './postgres-sink'
+import { type KeepPolicy, slicesToRemove } from './retention'
+import { checkDirectory, fsyncDirectory, makeDirectory, removeFile } from './safe-open'
+import { highestSliceId, keepAsBroken, readEntries, removeStrayTemps, type SliceEntry } from './slice-directory'
+import type { SliceHandlers, SliceInfo, SliceSource } from './store'
+
+/** What the spool needs of its store. */
+export interface SpoolHost {
+  epoch(): bigint
+  resetEpoch(): bigint
+  keep: KeepPolicy
+  /** Resolves when the slice is in the database, whoever brought it there. */
+  load(entry: SliceEntry): Promise<void>
+  /** Removes from the database what is not kept any more; called after loading. */
+  pruneLoaded(): Promise<void>
+}
+
+const RETRY = { initialMs: 500, maxMs: 60_000, factor: 2 }
+const SYNC_EVERY_BYTES = 4 * 1024 * 1024
+
+/**
+ * Slices that are durable in files and wait for the database. A file is removed once its slice is committed there; until
+ * then it is loaded again and again, also after a restart. One that was already loaded when the process died is found in
+ * the catalogue and only removed.
+ */
+export class Spool {
+  readonly #options: SpoolOptions
+  readonly #host: SpoolHost
+  readonly #changes = new Exclusive()
+  readonly #sinks = new Set<FileSink>()
+  #lock: DirectoryLock | undefined
+  #closing = new AbortController()
+  #running: Promise<void> | undefined
+  #again = false
+  #loading: bigint | undefined
+  /** Set when a newer owner has taken over: what is here can never be loaded by this process. */
+  fenced: ForksnapError | undefined
+
+  constructor(options: SpoolOptions, host: SpoolHost) {
+    this.#options = options
+    this.#host = host
+  }
+
+  get directory(): string {
+    return this.#options.directory
+  }
+
+  /** Takes the directory's lock. Resolves with the highest slice id in it. Loading begins with `wake`. */
+  async start(): Promise<bigint> {
+    await makeDirectory(this.directory)
+    await checkDirectory(this.directory)
+    const lock = await DirectoryLock.acquire(this.directory)
+    try {
+      await removeStrayTemps(this.directory)
+      const highest = await highestSliceId(this.directory)
+      this.#lock = lock
+      this.#closing = new AbortController()
+      this.fenced = undefined
+      return highest
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  async create(sliceId: bigint): Promise<FileSink> {
+    if (this.fenced !== undefined) throw this.fenced
+    const writing = { codec: this.#options.codec, syncEveryBytes: SYNC_EVERY_BYTES, ...rowsWriting(sliceId) }
+    const sink = await FileSink.create(this.#sinkHost(), sliceId, writing)
+    this.#sinks.add(sink)
+    return sink
+  }
+
+  #sinkHost(): SinkHost {
+    return {
+      directory: this.directory,
+      currentEpoch: () => this.#host.epoch(),
+      exclusive: (work) => this.#changes.run(work),
+      checkOwned: () => this.#checkOwned(),
+      settled: (sink, published) => {
+        this.#sinks.delete(sink)
+        if (published !== null) this.wake()
+      },
+    }
+  }
+
+  async #checkOwned(): Promise<void> {
+    if (this.fenced !== undefined) throw this.fenced
+    if ((await this.#lock?.isOurs()) === true) return
+    throw new ForksnapError('ERR_FENCED', `The lock file of ${this.directory} was removed or replaced; restart`)
+  }
+
+  /** Slices that wait, newest first. */
+  async entries(): Promise<SliceEntry[]> {
+    if (this.#lock === undefined) return []
+    return (await readEntries(this.directory)).filter((entry) => entry.regular)
+  }
+
+  async list(): Promise<SliceInfo[]> {
+    const infos: SliceInfo[] = []
+    for (const entry of await this.entries()) {
+      const source = await this.#open(entry).catch(() => undefined) // It was loaded meanwhile, or loading will tell.
+      if (source === undefined) continue
+      infos.push(source.info)
+      await source.close()
+    }
+    return infos
+  }
+
+  /** The slice as it was written, without the column that the database needs; undefined if it is not here. */
+  async open(sliceId: bigint): Promise<SliceSource | undefined> {
+    const entry = (await this.entries()).find((one) => one.sliceId === sliceId)
+    return entry === undefined ? undefined : withoutSliceId(await this.#open(entry))
+  }
+
+  #open(entry: SliceEntry): Promise<FileSource> {
+    return FileSource.open(entry.path, entry, (path) => Promise.resolve(path))
+  }
+
+  /** Removes a slice that waits; false if it is not here. */
+  async remove(sliceId: bigint): Promise<boolean> {
+    const entry = (await this.entries()).find((one) => one.sliceId === sliceId)
+    if (entry === undefined) return false
+    await this.#unlink(entry)
+    return true
+  }
+
+  async #unlink(entry: SliceEntry): Promise<void> {
+    await step('store.postgres.spool.unlink', async () => {
+      await removeFile(entry.path)
+      await fsyncDirectory(this.directory)
+    })
+  }
+
+  /** Drops what the policy would not keep even if it were loaded, and what a reset has made void. */
+  async prune(): Promise<bigint[]> {
+    const entries = await this.entries()
+    const newest = entries[0]?.sliceId ?? 0n
+    const old = slicesToRemove(entries, this.#host.keep, newest, Date.now())
+    const isVoid = (entry: SliceEntry): boolean => entry.epoch < this.#host.resetEpoch()
+    const dropped = entries.filter((entry) => entry.sliceId !== this.#loading && (old.includes(entry) || isVoid(entry)))
+    for (const entry of dropped) await this.#unlink(entry)
+    return dropped.map((entry) => entry.sliceId)
+  }
+
+  /** Something waits: loads it in the background. */
+  wake(): void {
+    this.#again = true
+    this.#running ??= this.#run().finally(() => (this.#running = undefined))
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    for (let failures = 0; this.#again && this.fenced === undefined;) {
+      this.#again = false
+      failures = (await this.#loadAll()) ? 0 : failures + 1
+      if (failures === 0 || signal.aborted) continue
+      this.#again = true
+      // Waiting must not keep a process alive that has nothing else to do: the files wait too.
+      await setTimeout(backOffMs(failures, RETRY), undefined, { signal, ref: false }).catch(() => undefined)
+      if (signal.aborted) return
+    }
+  }
+
+  /** Oldest first; false if anything is left. */
+  async #loadAll(): Promise<boolean> {
+    let complete = true
+    for (const entry of (await this.entries()).toReversed()) {
+      complete = (await this.#loadOne(entry)) && complete
+      if (this.fenced !== undefined) return false
+    }
+    try {
+      await this.#host.pruneLoaded()
+    } catch (error) {
+      this.#options.onError(error, 0n)
+    }
+    return complete
+  }
+
+  async #loadOne(entry: SliceEntry): Promise<boolean> {
+    this.#loading = entry.sliceId
+    try {
+      await step('store.postgres.spool.load', () => this.#host.load(entry))
+      await this.#unlink(entry)
+      return true
+    } catch (error) {
+      this.#options.onError(error, entry.sliceId)
+      if (isForksnapError(error, 'ERR_FENCED')) this.fenced = error
+      if (!isForksnapError(error, 'ERR_SLICE_CORRUPT')) return false
+      await this.#setAside(entry)
+      return true
+    } finally {
+      this.#loading = undefined
+    }
+  }
+
+  async #setAside(entry: SliceEntry): Promise<void> {
+    const source = await this.#open(entry).catch(() => undefined)
+    await source?.close()
+    const { dev, ino } = await import('node:fs/promises').then(({ lstat }) => lstat(entry.path))
+    await keepAsBroken(this.directory, entry.path, { dev, ino })
+  }
+
+  /** Waits for the load that is under way; what is left waits for the next start. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel()))
+    this.#closing.abort()
+    await this.#running
+    const lock = this.#lock
+    this.#lock = undefined
+    await lock?.release()
+  }
+}
+
+/** Hides the first column of every table, which the writer of the slice never saw. */
+function withoutSliceId(source: FileSource): SliceSource {
+  const read = (handlers: SliceHandlers) =>
+    source.read({
+      ...handlers,
+      ...(handlers.table && { table: (name, columns) => handlers.table?.(name, columns.slice(1)) }),
+      ...(handlers.row && { row: (table, values) => handlers.row?.(table, values.slice(1)) }),
+    })
+  const { info, header, trailer } = source
+  return { info, header, trailer, read, verify: () => source.verify(), close: () => source.close() }
+}

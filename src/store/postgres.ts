@@ -1,0 +1,338 @@
+import { ForksnapError, isForksnapError } from '../errors'
+import { plainConnection } from '../postgres/connection'
+import { createMissing } from '../postgres/ddl'
+import { Owner, readEpochs } from '../postgres/epoch'
+import { quoteTable } from '../postgres/identifiers'
+import { Session } from '../postgres/session'
+import { Exclusive } from './exclusive'
+import { compareNewestFirst } from './file-names'
+import type { CommitResult } from './file-sink'
+import { findSlice, listSlices, notFound, removeSlices } from './postgres-catalogue'
+import { catalogueTable, historyTable, locationOf, ownTables } from './postgres-layout'
+import { type PostgresStoreOptions, type ResolvedPostgresOptions, resolvePostgresOptions } from './postgres-options'
+import { wasCommitted } from './postgres-publish'
+import { PostgresSink, type PostgresSinkHost } from './postgres-sink'
+import { openPostgresSource } from './postgres-source'
+import { Spool } from './postgres-spool'
+import { slicesToRemove } from './retention'
+import type { SliceEntry } from './slice-directory'
+import type { SliceInfo, SliceSink, SliceSource, SliceStore } from './store'
+import { WriterProcess } from './writer-process-client'
+import type { BeginRequest } from './writer-process-protocol'
+
+export type { PostgresStoreOptions } from './postgres-options'
+
+/**
+ * Slices in PostgreSQL: each table of a slice in a table there, all rows marked with `slice_id`, and a row in
+ * `slice_history`. A slice is one transaction, which a writer process fills while the child writes and commits on this
+ * process's word only. What a slice is beside its rows is in `forksnap_slice` and `forksnap_blob`.
+ *
+ * `start()` takes an advisory lock and begins an epoch, so the store's epoch rises with each start; `resetEpoch` is that
+ * of the last `beginEpoch()`. `list()` and `open()` work without `start()`, beside a running owner too.
+ *
+ * Rows come back in the order in which they were written from tables that the store has created, and by the primary key
+ * from others. Values are those that were written; a numeric comes back with the digits that its column there declares.
+ *
+ * Every method rejects with `ERR_STORE_FAILED`, the server's code being its `errno`, if the database refuses or cannot
+ * be reached; those that change something reject with `ERR_FENCED` after a takeover.
+ */
+export class PostgresStore implements SliceStore {
+  readonly kind = 'postgres'
+  readonly #options: ResolvedPostgresOptions
+  readonly #writer = new WriterProcess()
+  readonly #changes = new Exclusive()
+  readonly #sinks = new Set<PostgresSink>()
+  readonly #spool: Spool | undefined
+  /** Ids of slices that this process has published or read in full. */
+  readonly #good = new Set<bigint>()
+  #owner: Owner | undefined
+  #control: Session | undefined
+  #connecting: Promise<Session> | undefined
+  /** What a store that only reads has seen. */
+  #seen = { epoch: 1n, resetEpoch: 1n }
+  #spoolIds = { next: 1n, end: 1n }
+
+  /** Throws `ERR_INVALID_ARGUMENT` for options out of their ranges; connects to nothing. */
+  constructor(options: PostgresStoreOptions) {
+    this.#options = resolvePostgresOptions(options)
+    const { spool, keep } = this.#options
+    if (spool === undefined) return
+    this.#spool = new Spool(spool, {
+      keep,
+      epoch: () => this.epoch,
+      resetEpoch: () => this.resetEpoch,
+      load: (entry) => this.#load(entry),
+      pruneLoaded: async () => void (await this.#pruneLoaded()),
+    })
+  }
+
+  get epoch(): bigint {
+    return this.#owner?.epoch ?? this.#seen.epoch
+  }
+
+  get resetEpoch(): bigint {
+    return this.#owner?.resetEpoch ?? this.#seen.resetEpoch
+  }
+
+  /** Process id of the writer, for people; undefined while there is none. */
+  get writerPid(): number | undefined {
+    return this.#writer.pid
+  }
+
+  /**
+   * Starts the writer process, connects, creates the tables that are missing, takes the lock and begins an epoch. Throws
+   * `ERR_LOCKED` if another process owns the slices of this name and `takeover` is not set.
+   */
+  start(): Promise<void> {
+    return this.#changes.run(async () => {
+      if (this.#owner !== undefined) return
+      try {
+        await this.#writer.start()
+        await this.#acquire()
+      } catch (error) {
+        await this.#release()
+        throw error
+      }
+      this.#spool?.wake()
+    })
+  }
+
+  async #acquire(): Promise<void> {
+    const { owner, takeover, layout } = this.#options
+    const session = await this.#open()
+    this.#control = session
+    await createMissing(session, ownTables(layout))
+    this.#owner = await Owner.acquire(session, { ...owner, takeover })
+    await raiseIds(session, layout, 0n)
+    if (this.#spool === undefined) return
+    await raiseIds(session, layout, await this.#spool.start())
+    await this.#reserveIds(session)
+  }
+
+  create(): Promise<SliceSink> {
+    return this.#changes.run(async () => {
+      this.#assertOwned()
+      if (this.#spool !== undefined) return this.#spool.create(await this.#spoolId())
+      await this.#connected()
+      const sink = await PostgresSink.create(this.#sinkHost(), await this.#beginRequest(this.epoch))
+      this.#sinks.add(sink)
+      return sink
+    })
+  }
+
+  async #beginRequest(epoch: bigint): Promise<BeginRequest> {
+    const { layout, owner, connection } = this.#options
+    const publication = { epoch, ownerEpoch: this.epoch, owner }
+    return { connection: await plainConnection(connection), layout, publication }
+  }
+
+  #sinkHost(): PostgresSinkHost {
+    const { layout } = this.#options
+    const epoch = this.epoch
+    return {
+      writer: this.#writer,
+      lookUp: ({ sliceId, backend }) => wasCommitted(() => this.#open(), layout, sliceId, backend),
+      describe: (sliceId, { meta, trailer }: CommitResult, createdAt) => {
+        this.#good.add(sliceId)
+        const { rows, bytes } = trailer
+        const location = locationOf(layout, sliceId)
+        return { sliceId, epoch, position: meta.position ?? 0n, rows, bytes, createdAt, meta, location }
+      },
+      settled: (sink) => this.#sinks.delete(sink),
+    }
+  }
+
+  /** With a spool, what waits there counts as published. */
+  async list(): Promise<SliceInfo[]> {
+    const { layout } = this.#options
+    // The spool first: a slice that is loaded in between is then seen twice, and not missed.
+    const waiting = (await this.#spool?.list()) ?? []
+    const loaded = await this.#reading(async (session) => {
+      if (this.#owner === undefined) this.#seen = await readEpochs(session, this.#options.owner)
+      return listSlices(session, layout)
+    })
+    const ids = new Set(loaded.map((info) => info.sliceId))
+    return [...loaded, ...waiting.filter((info) => !ids.has(info.sliceId))].sort(compareNewestFirst)
+  }
+
+  /** Throws `ERR_SLICE_CORRUPT` only when it is read: if rows are missing, or there are too many. */
+  async open(sliceId: bigint): Promise<SliceSource> {
+    const waiting = await this.#spool?.open(sliceId)
+    return waiting ?? openPostgresSource(() => this.#open(), this.#options.layout, sliceId)
+  }
+
+  remove(sliceId: bigint): Promise<void> {
+    return this.#changes.run(async () => {
+      this.#assertOwned()
+      if (await this.#spool?.remove(sliceId)) return
+      const { layout } = this.#options
+      const session = await this.#connected()
+      const known = (await listSlices(session, layout)).some((info) => info.sliceId === sliceId)
+      if (!known) throw notFound(layout, sliceId)
+      await removeSlices(session, layout, this.#owner as Owner, [sliceId])
+    })
+  }
+
+  /** Unfinished slices of the old epoch can no longer be committed. */
+  beginEpoch(): Promise<bigint> {
+    return this.#changes.run(async () => {
+      this.#assertOwned()
+      const session = await this.#connected()
+      return (this.#owner as Owner).reset(session)
+    })
+  }
+
+  /**
+   * Removes what `keep` no longer covers, in one transaction. The newest good slice stays whatever the limits say; slices
+   * that this process has neither written nor read are read in full here to know it.
+   */
+  async prune(): Promise<bigint[]> {
+    this.#assertOwned()
+    // What waits must not make a caller wait for a slow database: loading is followed by pruning there.
+    if (this.#spool !== undefined) return this.#spool.prune()
+    return this.#pruneLoaded()
+  }
+
+  async #pruneLoaded(): Promise<bigint[]> {
+    const { layout, keep } = this.#options
+    const newestGoodId = await this.#findNewestGood()
+    return this.#changes.run(async () => {
+      this.#assertOwned()
+      const session = await this.#connected()
+      const slices = await listSlices(session, layout)
+      if (!slices.some((slice) => slice.sliceId === newestGoodId)) return []
+      const removed = slicesToRemove(slices, keep, newestGoodId as bigint, Date.now()).map((slice) => slice.sliceId)
+      await removeSlices(session, layout, this.#owner as Owner, removed)
+      return removed
+    })
+  }
+
+  async #findNewestGood(): Promise<bigint | undefined> {
+    const slices = await listSlices(await this.#connected(), this.#options.layout)
+    for (const { sliceId } of slices) {
+      if (this.#good.has(sliceId) || (await this.#isGood(sliceId))) return sliceId
+    }
+    return undefined
+  }
+
+  async #isGood(sliceId: bigint): Promise<boolean> {
+    try {
+      const source = await openPostgresSource(() => this.#open(), this.#options.layout, sliceId)
+      await source.verify().finally(() => source.close())
+      this.#good.add(sliceId)
+      return true
+    } catch (error) {
+      if (isForksnapError(error) && error.code !== 'ERR_STORE_FAILED') return false
+      throw error
+    }
+  }
+
+  /** Waits for running commits, cancels unfinished slices, ends the writer process, releases the lock. */
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel()))
+    await this.#spool?.close()
+    await this.#changes.run(() => this.#release())
+  }
+
+  async #release(): Promise<void> {
+    this.#owner = undefined
+    this.#good.clear()
+    await this.#spool?.close()
+    await this.#control?.close()
+    this.#control = undefined
+    await this.#writer.close()
+  }
+
+  /** Brings a spooled slice into the database, unless it is there already. */
+  async #load(entry: SliceEntry): Promise<void> {
+    const { layout } = this.#options
+    const { sliceId, path } = entry
+    const session = await this.#connected()
+    const listed = await findSlice(session, layout, sliceId).catch((error: unknown) => {
+      if (!isForksnapError(error, 'ERR_SLICE_NOT_FOUND')) throw error
+    })
+    if (listed !== undefined) return
+    await this.#writer.ask('begin', { ...(await this.#beginRequest(entry.epoch)), spooled: { sliceId, path } })
+    const { pid } = this.#writer
+    try {
+      const { position, trailer } = await this.#writer.ask('loaded', sliceId, pid)
+      await this.#writer.ask('commit', { sliceId, position, trailer }, pid)
+      this.#good.add(sliceId)
+    } catch (error) {
+      await this.#writer.ask('cancel', sliceId, pid).catch(() => undefined) // The next attempt tells.
+      throw error
+    }
+  }
+
+  async #spoolId(): Promise<bigint> {
+    if (this.#spoolIds.next >= this.#spoolIds.end) await this.#reserveIds(await this.#connected())
+    return this.#spoolIds.next++
+  }
+
+  /** Ids that can be given while the database is away; no other store of the schema gets them. */
+  async #reserveIds(session: Session): Promise<void> {
+    const next = await raiseIds(session, this.#options.layout, 0n, SPOOL_IDS)
+    this.#spoolIds = { next, end: next + SPOOL_IDS }
+  }
+
+  async #open(): Promise<Session> {
+    return Session.open(await plainConnection(this.#options.connection), 'forksnap store')
+  }
+
+  async #reading<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#owner !== undefined) return work(await this.#connected())
+    const session = await this.#open()
+    return work(session).finally(() => session.close())
+  }
+
+  /** The connection that holds the lock. If it was lost, another one takes the lock again, unless somebody else has. */
+  async #connected(): Promise<Session> {
+    const owner = this.#assertOwned()
+    if (this.#control !== undefined && this.#control.lost === undefined) return this.#control
+    this.#connecting ??= this.#reconnect(owner).finally(() => (this.#connecting = undefined))
+    return this.#connecting
+  }
+
+  async #reconnect(owner: Owner): Promise<Session> {
+    const session = await this.#open()
+    try {
+      await owner.reacquire(session)
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+    this.#control = session
+    return session
+  }
+
+  #assertOwned(): Owner {
+    if (this.#owner !== undefined) return this.#owner
+    throw new ForksnapError('ERR_INVALID_STATE', 'The PostgresStore is not started; call start() first')
+  }
+}
+
+const SPOOL_IDS = 10_000n
+
+/**
+ * Moves the sequence of slice ids past every id in use, past `above`, and past `count` more, which are the caller's: it
+ * resolves with the first of them. Under a lock, so that two who do this do not get the same ones.
+ */
+async function raiseIds(
+  session: Session,
+  layout: ResolvedPostgresOptions['layout'],
+  above: bigint,
+  count = 0n,
+): Promise<bigint> {
+  const [catalogue, history] = [catalogueTable(layout), historyTable(layout)].map(quoteTable)
+  const text = `
+    SELECT CASE WHEN s.last + $3::bigint > s.given THEN setval(s.name, s.last + $3::bigint) END, s.last + 1 AS next
+      FROM (SELECT name, given, greatest(given, $2::bigint, (SELECT max(slice_id) FROM ${catalogue}),
+                                         (SELECT max(id) FROM ${history})) AS last
+              FROM pg_get_serial_sequence($1, 'slice_id') AS name,
+                   coalesce(pg_sequence_last_value(name::regclass), 0) AS given) s`
+  return session.transaction('reserve slice ids', async () => {
+    await session.query('reserve slice ids', 'SELECT pg_advisory_xact_lock(hashtext($1))', [catalogue])
+    const { rows } = await session.query<{ next: string }>('reserve slice ids', text, [catalogue, above, count])
+    return BigInt(rows[0].next)
+  })
+}

@@ -1,0 +1,194 @@
+import { execFile } from 'node:child_process'
+import { closeSync, constants, createReadStream, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ForksnapError, isForksnapError } from '../errors'
+import { checkEpoch, joinOwner } from '../postgres/epoch'
+import { quoteTable } from '../postgres/identifiers'
+import { endBackend, Session } from '../postgres/session'
+import { catalogueTable, type Layout } from './postgres-layout'
+import { type Loaded, SliceLoader } from './postgres-load'
+import { checkReported, publish, type Publication, wasCommitted } from './postgres-publish'
+import { openRegular } from './safe-open'
+import type { BeginRequest, Begun, CommitRequest } from './writer-process-protocol'
+
+const run = promisify(execFile)
+const APPLICATION = 'forksnap writer'
+
+interface Fifo {
+  readonly folder: string
+  readonly path: string
+  readonly fd: number
+}
+
+/** One slice in the writer process: its channel, its connection and its transaction. */
+export class WriterSlice {
+  readonly #request: BeginRequest
+  readonly #session: Session
+  readonly #sliceId: bigint
+  #fifo: Fifo | undefined
+  #input: Socket | undefined
+  #loading: Promise<Loaded> | undefined
+  #failure: unknown
+  #over = false
+
+  private constructor(request: BeginRequest, session: Session, sliceId: bigint) {
+    this.#request = request
+    this.#session = session
+    this.#sliceId = sliceId
+  }
+
+  get sliceId(): bigint {
+    return this.#sliceId
+  }
+
+  /** Connects, checks that this owner is still the right one, and makes the channel. */
+  static async begin(request: BeginRequest): Promise<WriterSlice> {
+    const { layout, publication, spooled } = request
+    const session = await Session.open(request.connection, APPLICATION)
+    try {
+      await joinOwner(session, publication.owner)
+      await session.transaction('look at the epoch', () =>
+        checkEpoch(session, publication.owner, publication.ownerEpoch),
+      )
+      const sliceId = spooled?.sliceId ?? (await nextSliceId(session, layout))
+      const slice = new WriterSlice(request, session, sliceId)
+      if (spooled === undefined) await slice.#makeFifo()
+      return slice
+    } catch (error) {
+      await session.close()
+      throw error
+    }
+  }
+
+  describe(): Begun {
+    return { sliceId: this.#sliceId, backend: this.#session.backend, fifo: this.#fifo?.path ?? '' }
+  }
+
+  /** A FIFO, since Node has no `pipe()`: it has no name any more once both ends are open. */
+  async #makeFifo(): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'forksnap-writer-'))
+    try {
+      const path = join(folder, 'slice')
+      await run('mkfifo', ['-m', '600', path])
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+      this.#fifo = { folder, path, fd }
+    } catch (error) {
+      rmSync(folder, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  /** Begins to read. Before the parent has opened its end, a FIFO would look as if it had ended. */
+  opened(): void {
+    const { folder, fd } = this.#fifo as Fifo
+    rmSync(folder, { recursive: true, force: true })
+    this.#fifo = undefined
+    this.#input = new Socket({ fd, readable: true, writable: false })
+    this.#begin(this.#input)
+  }
+
+  /** The whole stream is in the transaction, or it will never be. */
+  async loaded(): Promise<Loaded> {
+    if (this.#loading === undefined) {
+      const { spooled } = this.#request
+      if (spooled === undefined) throw new ForksnapError('ERR_INVALID_STATE', 'The channel of the slice was not opened')
+      const { fd } = await openRegular(spooled.path, constants.O_RDONLY)
+      this.#begin(createReadStream('', { fd, highWaterMark: SPOOL_CHUNK_BYTES }))
+    }
+    return this.#loading as Promise<Loaded>
+  }
+
+  #begin(input: AsyncIterable<Buffer>): void {
+    this.#loading = this.#load(input)
+    // Whoever asks hears of it; the child sees that its channel has ended.
+    this.#loading.catch((error: unknown) => {
+      this.#failure = error
+      this.#input?.destroy()
+    })
+  }
+
+  async #load(input: AsyncIterable<Buffer>): Promise<Loaded> {
+    const { connection, layout } = this.#request
+    await this.#session.query('begin a slice', 'BEGIN')
+    const aside = () => Session.open(connection, APPLICATION)
+    return new SliceLoader(this.#session, layout, this.#sliceId, aside).load(input)
+  }
+
+  /** Why reading has stopped, if the database is the reason; a stream that broke off is the child's affair. */
+  get failure(): unknown {
+    return isForksnapError(this.#failure, 'ERR_SLICE_CORRUPT') ? undefined : this.#failure
+  }
+
+  /** Publishes. An answer that was lost is looked up before anything is said. */
+  async commit(request: CommitRequest): Promise<Date> {
+    const { layout } = this.#request
+    try {
+      const loaded = await this.loaded()
+      checkReported(loaded, request)
+      const createdAt = await publish(this.#session, layout, this.#publication(), loaded)
+      this.#over = true
+      return createdAt
+    } catch (error) {
+      const createdAt = await this.#settle(error)
+      if (createdAt === undefined) throw error
+      return createdAt
+    } finally {
+      await this.#session.close()
+    }
+  }
+
+  #publication(): Publication {
+    return { ...this.#request.publication, sliceId: this.#sliceId }
+  }
+
+  /** What became of the transaction after an error: the time of its row if it was committed all the same. */
+  async #settle(error: unknown): Promise<Date | undefined> {
+    const lost = this.#session.lost !== undefined
+    await this.#end()
+    this.#over = true
+    if (!lost || !(error instanceof ForksnapError)) return undefined
+    const { connection, layout } = this.#request
+    return wasCommitted(() => Session.open(connection, APPLICATION), layout, this.#sliceId, this.#session.backend)
+  }
+
+  /** Rolls back, whatever the connection is busy with, and waits until the server has. */
+  async cancel(): Promise<void> {
+    if (this.#over) return
+    this.#over = true
+    await this.#end()
+    const session = await Session.open(this.#request.connection, APPLICATION)
+    try {
+      await endBackend(session, this.#session.backend)
+    } finally {
+      await session.close()
+    }
+  }
+
+  /** Cuts the channel and the connection. */
+  async #end(): Promise<void> {
+    this.#session.drop()
+    this.#input?.destroy()
+    await this.#loading?.catch(() => undefined)
+    this.forget()
+  }
+
+  /** Removes what would stay on the disk. */
+  forget(): void {
+    const fifo = this.#fifo
+    this.#fifo = undefined
+    if (fifo === undefined) return
+    closeSync(fifo.fd)
+    rmSync(fifo.folder, { recursive: true, force: true })
+  }
+}
+
+const SPOOL_CHUNK_BYTES = 1024 * 1024
+
+async function nextSliceId(session: Session, layout: Layout): Promise<bigint> {
+  const text = `SELECT nextval(pg_get_serial_sequence($1, 'slice_id')) AS id`
+  const { rows } = await session.query<{ id: string }>('take a slice id', text, [quoteTable(catalogueTable(layout))])
+  return BigInt(rows[0].id)
+}
