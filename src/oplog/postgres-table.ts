@@ -60,7 +60,7 @@ export async function isInTable(session: Session, log: LogTable, group: Group<Co
   const { last } = await readEnds(session, log.table, log.ownerOptions.name)
   if (last === group.firstId - 1n) return false
   if (last < group.firstId) {
-    const message = `The server ends at entry ${last} and has lost those up to ${group.firstId - 1n}, which it had confirmed: see whether it was restored or a standby took its place`
+    const message = `The server has lost the entries ${last + 1n} to ${group.firstId - 1n}, which it had confirmed: see whether it was restored or a standby took its place`
     throw new ForksnapError('ERR_LOG_GAP', message)
   }
   const text = `
@@ -131,7 +131,8 @@ export async function emptyTable(session: Session, log: LogTable, position: bigi
   })
 }
 
-async function checkOwner(session: Session, { owner }: LogTable): Promise<void> {
+/** Rejects with `ERR_FENCED` if this process is no longer the log's owner. */
+export async function checkOwner(session: Session, { owner }: LogTable): Promise<void> {
   await session.transaction('look at the epoch', () => owner.check(session))
 }
 

@@ -16,6 +16,7 @@ import { findEnds, readPages } from './postgres-reader'
 import { checkShape, createTables } from './postgres-shape'
 import {
   checkContiguous,
+  checkOwner,
   deleteRange,
   emptyTable,
   insertGroup,
@@ -223,9 +224,11 @@ export class PostgresOperationLog implements OperationLog {
 
   async #prune(position: bigint): Promise<void> {
     const { log, pending } = this.#started()
+    if (pending.failure !== undefined) throw pending.failure
     const session = await this.#connect()
     try {
       await joinOwner(session, log.ownerOptions)
+      await checkOwner(session, log)
       const { first, last } = await readEnds(session, log.table, log.ownerOptions.name)
       const newest = last < pending.durableId ? last : pending.durableId
       const end = position < newest ? position : newest - 1n
