@@ -1,17 +1,32 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FileOperationLog, type FileOperationLogOptions } from '../../src/oplog/file'
 import type { LogEntry, OperationLog } from '../../src/oplog/oplog'
 
+/** A file system in memory where there is one: for tests that open logs by the thousand and need no disk. */
+export function memoryDirectory(): string {
+  try {
+    accessSync('/dev/shm', constants.W_OK)
+    return '/dev/shm'
+  } catch {
+    return tmpdir()
+  }
+}
+
 /** Temporary directories and logs of one test file; `cleanUp` closes and removes them all. */
 export class LogBench {
+  readonly #top: string
   readonly #directories: string[] = []
   readonly #logs: FileOperationLog[] = []
   readonly #cleanUps: (() => void)[] = []
 
+  constructor(top = tmpdir()) {
+    this.#top = top
+  }
+
   directory(): string {
-    const directory = mkdtempSync(join(tmpdir(), 'forksnap-oplog-'))
+    const directory = mkdtempSync(join(this.#top, 'forksnap-oplog-'))
     this.#directories.push(directory)
     return directory
   }
