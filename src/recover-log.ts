@@ -1,5 +1,5 @@
 import { isThenable } from './checks'
-import { ForksnapError } from './errors'
+import { ForksnapError, isForksnapError } from './errors'
 import type { LogStart, OperationLog } from './oplog/oplog'
 import type { RecoverOptions } from './recover'
 import { throwIfAborted } from './shared-work'
@@ -15,28 +15,33 @@ export interface RecoveredLog {
   readonly cut?: NonNullable<LogStart['cut']>
 }
 
-export interface OpenedLog {
-  readonly start: LogStart
-  /** Throws `ERR_LOG_GAP` unless the log holds all that follows the position; undefined: all that there ever was. */
-  check(position: bigint | undefined, sliceId: bigint | undefined): Promise<void>
+/** Throws `ERR_LOG_GAP` unless the log holds all that follows a slice, or, without one, all that there ever was. */
+export async function checkReach(
+  log: OperationLog,
+  slice: { readonly position: bigint; readonly sliceId: bigint } | undefined,
+  options: { readonly started: boolean; readonly allowBehind: boolean },
+): Promise<void> {
+  const position = slice?.position ?? 0n
+  // A log that is not started does not know its end.
+  if (options.started && log.lastId < position) {
+    if (!options.allowBehind) throw behind(log.lastId, position, slice?.sliceId)
+    await log.reset(position)
+    return
+  }
+  const firstId = await firstIdAfter(log, position)
+  if (firstId > position + 1n) throw missing(firstId, position, slice?.sliceId)
 }
 
-/** Takes the log's lock and finds its ends. */
-export async function openLog(log: OperationLog, allowBehind: boolean): Promise<OpenedLog> {
-  const start = await log.start()
-  return {
-    start,
-    async check(position = 0n, sliceId) {
-      if (log.lastId < position) {
-        if (!allowBehind) throw behind(log.lastId, position, sliceId)
-        await log.reset(position)
-        return
-      }
-      // An empty log is one that begins with the entry that it will get next.
-      const firstId = start.firstId === 0n ? log.lastId + 1n : start.firstId
-      if (firstId > position + 1n) throw missing(firstId, position, sliceId)
-    },
+/** Id of the first entry after a position, or the one that would come next. `start()` may have been long ago. */
+async function firstIdAfter(log: OperationLog, position: bigint): Promise<bigint> {
+  try {
+    for await (const [entry] of log.read(position)) if (entry !== undefined) return entry.id
+  } catch (error) {
+    // What is missing is told here together with the slice that needs it.
+    if (!isForksnapError(error, 'ERR_LOG_GAP')) throw error
+    throw new ForksnapError('ERR_LOG_GAP', `${neededFrom(position)}: ${error.message}`, { cause: error })
   }
+  return log.lastId > position ? log.lastId + 1n : position + 1n
 }
 
 /** Delivers the entries after a position, each the one after the one before it. */
@@ -86,6 +91,11 @@ function missing(firstId: bigint, position: bigint, sliceId: bigint | undefined)
     `The log begins with entry ${firstId}, but ${from}: entries ${position + 1n} to ${firstId - 1n} are missing. ` +
     'Bring back the slices or the part of the log that was removed; see whether store and log belong together'
   return new ForksnapError('ERR_LOG_GAP', message)
+}
+
+function neededFrom(position: bigint): string {
+  const slice = position === 0n ? 'There is no slice' : `The newest good slice is at ${position}`
+  return `${slice}, so the log is needed from entry ${position + 1n} on`
 }
 
 function notContiguous(last: bigint, found: bigint): ForksnapError {

@@ -1,6 +1,6 @@
 import * as check from './checks'
 import type { LogEntry, OperationLog } from './oplog/oplog'
-import { openLog, replayLog, type RecoveredLog } from './recover-log'
+import { checkReach, replayLog, type RecoveredLog } from './recover-log'
 import { restoreNewest, type PassedOver, type RecoveredSlice, type RestoreHandlers } from './recover-slice'
 import { throwIfAborted } from './shared-work'
 import type { SliceStore } from './store/store'
@@ -94,11 +94,12 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
   const begun = performance.now()
   throwIfAborted(signal)
   if (!readOnly) await store.start()
-  const reach = log === undefined || readOnly ? undefined : await openLog(log, options.allowLogBehind ?? false)
-  const { slice, passedOver } = await restoreNewest(options, (info) => reach?.check(info?.position, info?.sliceId))
+  const start = readOnly ? undefined : await log?.start()
+  const reach = { started: !readOnly, allowBehind: options.allowLogBehind ?? false }
+  const { slice, passedOver } = await restoreNewest(options, (info) => log && checkReach(log, info, reach))
   if (slice !== undefined) await options.check?.(slice)
   const after = slice?.position ?? 0n
-  const replayed = log && (await replayLog(log, options, after, reach?.start))
+  const replayed = log && (await replayLog(log, options, after, start))
   return {
     ...(slice === undefined ? {} : { slice }),
     passedOver,
