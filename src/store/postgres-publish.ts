@@ -21,25 +21,23 @@ export interface Publication {
 }
 
 /**
- * The end of a slice's transaction: the epoch is checked and held, the slice enters the catalogue and the history, and all of
- * it is committed. If the answer to COMMIT is lost the connection is (`session.lost`), and only `wasCommitted` knows.
- * Resolves with the time of its row.
+ * What comes last in a slice's transaction, before its COMMIT: the epoch is checked and held, and the slice enters the
+ * catalogue and the history. Resolves with the time of its row.
  */
-export async function publish(
-  session: Session,
-  layout: Layout,
-  publication: Publication,
-  loaded: Loaded,
-): Promise<Date> {
+export async function enter(session: Session, layout: Layout, publication: Publication, loaded: Loaded): Promise<Date> {
   await checkEpoch(session, publication.owner, publication.ownerEpoch)
   failpoint('store.postgres.insert.before')
   const createdAt = await insertCatalogue(session, layout, publication, loaded)
   await insertHistory(session, layout, publication.sliceId, loaded.header.meta, createdAt)
   failpoint('store.postgres.insert.after')
+  return createdAt
+}
+
+/** If this rejects, `wasCommitted` knows what became of it. */
+export async function commit(session: Session): Promise<void> {
   failpoint('store.postgres.commit.before')
   await session.query('commit the slice', 'COMMIT')
   failpoint('store.postgres.commit.after')
-  return createdAt
 }
 
 async function insertCatalogue(

@@ -288,7 +288,8 @@ export class PostgresStore implements SliceStore {
   /** The connection that holds the lock. If it was lost, another one takes the lock again, unless somebody else has. */
   async #connected(): Promise<Session> {
     const owner = this.#assertOwned()
-    if (this.#control !== undefined && this.#control.lost === undefined) return this.#control
+    const control = this.#control
+    if (control !== undefined && (await answers(control))) return control
     this.#connecting ??= this.#reconnect(owner).finally(() => (this.#connecting = undefined))
     return this.#connecting
   }
@@ -312,6 +313,15 @@ export class PostgresStore implements SliceStore {
 }
 
 const SPOOL_IDS = 10_000n
+
+/** Whether a connection is still there; one that has idled for long may have been lost unseen. */
+async function answers(session: Session): Promise<boolean> {
+  if (session.lost !== undefined) return false
+  return session.query('use the connection', 'SELECT 1').then(
+    () => true,
+    () => false,
+  )
+}
 
 /**
  * Moves the sequence of slice ids past every id in use, past `above`, and past `count` more, which are the caller's: it

@@ -10,7 +10,7 @@ import { quoteTable } from '../postgres/identifiers'
 import { endBackend, Session } from '../postgres/session'
 import { catalogueTable, type Layout } from './postgres-layout'
 import { type Loaded, SliceLoader } from './postgres-load'
-import { checkReported, publish, type Publication, wasCommitted } from './postgres-publish'
+import { checkReported, commit, enter, type Publication, wasCommitted } from './postgres-publish'
 import { openRegular } from './safe-open'
 import type { BeginRequest, Begun, CommitRequest } from './writer-process-protocol'
 
@@ -124,34 +124,32 @@ export class WriterSlice {
 
   /** Publishes. An answer that was lost is looked up before anything is said. */
   async commit(request: CommitRequest): Promise<Date> {
-    const { layout } = this.#request
     try {
       const loaded = await this.loaded()
       checkReported(loaded, request)
-      const createdAt = await publish(this.#session, layout, this.#publication(), loaded)
-      this.#over = true
-      return createdAt
-    } catch (error) {
-      const createdAt = await this.#settle(error)
-      if (createdAt === undefined) throw error
+      const createdAt = await enter(this.#session, this.#request.layout, this.#publication(), loaded)
+      await this.#commit()
       return createdAt
     } finally {
+      this.#over = true
+      await this.#end()
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const { connection, layout } = this.#request
+    try {
+      await commit(this.#session)
       await this.#session.close()
+    } catch (error) {
+      this.#session.drop()
+      const open = () => Session.open(connection, APPLICATION)
+      if ((await wasCommitted(open, layout, this.#sliceId, this.#session.backend)) === undefined) throw error
     }
   }
 
   #publication(): Publication {
     return { ...this.#request.publication, sliceId: this.#sliceId }
-  }
-
-  /** What became of the transaction after an error: the time of its row if it was committed all the same. */
-  async #settle(error: unknown): Promise<Date | undefined> {
-    const lost = this.#session.lost !== undefined
-    await this.#end()
-    this.#over = true
-    if (!lost || !(error instanceof ForksnapError)) return undefined
-    const { connection, layout } = this.#request
-    return wasCommitted(() => Session.open(connection, APPLICATION), layout, this.#sliceId, this.#session.backend)
   }
 
   /** Rolls back, whatever the connection is busy with, and waits until the server has. */

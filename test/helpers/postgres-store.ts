@@ -1,7 +1,10 @@
+import { write as writeCallback } from 'node:fs'
+import { promisify } from 'node:util'
 import type { ClientConfig } from 'pg'
 import { PostgresStore, type PostgresStoreOptions } from '../../src/store/postgres'
 import { createSliceWriter, fdTarget } from '../../src/slice/writer'
 import type { ReadValue, SliceMeta, SliceTrailer, SliceWriter } from '../../src/slice/types'
+import { writeSlice } from './slice-memory'
 import type { SliceInfo, SliceSink, SliceSource } from '../../src/store/store'
 
 /** Stores of one test file on a cluster; `closeAll` closes those that a test has left open. */
@@ -69,4 +72,26 @@ export async function readAll(source: SliceSource): Promise<{
     blob: (name, data) => void blobs.push([name, Buffer.from(data)]),
   })
   return { rows, blobs, trailer }
+}
+
+/** A slice's stream for a sink, in memory, so that a test can write it piece by piece. */
+export function render(
+  sink: SliceSink,
+  write: (slice: SliceWriter) => void,
+  meta: SliceMeta = {},
+): { bytes: Buffer; trailer: SliceTrailer } {
+  const { sliceId, writing } = sink
+  return writeSlice(write, { sliceId, meta, ...writing })
+}
+
+const write = promisify(writeCallback)
+
+/** Writes into a pipe on another thread: a pipe that is full keeps nobody waiting but the caller. */
+export async function writeBytes(fd: number, bytes: Buffer): Promise<void> {
+  for (let done = 0; done < bytes.length;) done += (await write(fd, bytes, done)).bytesWritten
+}
+
+/** Asks a query until it finds a row. */
+export async function until(ask: () => Promise<readonly unknown[]>): Promise<void> {
+  while ((await ask()).length === 0);
 }

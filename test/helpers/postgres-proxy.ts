@@ -1,0 +1,71 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import type { ClientConfig } from 'pg'
+import type { Cluster } from './postgres'
+
+/** What happens to the next COMMIT that comes through. */
+export type Cut =
+  /** It reaches the server, and the connection is cut when the answer comes. */
+  | 'answer'
+  /** It never reaches the server: the connection is cut instead. */
+  | 'question'
+  /** It never reaches the server, which is not told that the connection was cut either. */
+  | 'silent'
+
+/** A proxy on loopback that passes everything on, until it is told to cut. */
+export class CuttingProxy {
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+  #cut: Cut | undefined
+  cuts = 0
+
+  private constructor(private readonly cluster: Cluster) {
+    this.#server = createServer((client) => this.#serve(client))
+  }
+
+  static async start(cluster: Cluster): Promise<CuttingProxy> {
+    const proxy = new CuttingProxy(cluster)
+    await once(proxy.#server.listen(0, '127.0.0.1'), 'listening')
+    return proxy
+  }
+
+  config(database: string): ClientConfig {
+    const { port } = this.#server.address() as AddressInfo
+    return { host: '127.0.0.1', port, database, user: 'postgres' }
+  }
+
+  /** The next COMMIT is cut, and only that one. */
+  cutNextCommit(cut: Cut): void {
+    this.#cut = cut
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy()
+    await once(this.#server.close(), 'close')
+  }
+
+  #serve(client: Socket): void {
+    const server = connect(join(this.cluster.folder, `.s.PGSQL.${this.cluster.port}`))
+    for (const socket of [client, server]) {
+      this.#sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => this.#sockets.delete(socket))
+    }
+    server.on('data', (data) => client.write(data))
+    server.on('close', () => client.destroy())
+    client.on('data', (data) => (data.includes('COMMIT\0') && this.#cut ? this.#cutNow(client, server, data) : server.write(data))) // prettier-ignore
+    client.on('close', () => server.destroy())
+  }
+
+  #cutNow(client: Socket, server: Socket, data: Buffer): void {
+    const cut = this.#cut
+    this.#cut = undefined
+    this.cuts += 1
+    server.removeAllListeners('data')
+    if (cut === 'silent') client.removeAllListeners('close')
+    if (cut !== 'answer') return void client.destroy()
+    server.once('data', () => client.destroy())
+    server.write(data)
+  }
+}

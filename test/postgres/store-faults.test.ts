@@ -1,0 +1,179 @@
+import { setImmediate } from 'node:timers/promises'
+import type { PostgresStore } from '../../src/store/postgres'
+import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
+import { type Cut, CuttingProxy } from '../helpers/postgres-proxy'
+import { numbers, PostgresStores, publishInto, readAll, render, until, writeBytes, writeInto } from '../helpers/postgres-store' // prettier-ignore
+import { describeUnless } from '../helpers/store-fixture'
+import { rejection } from '../helpers/store-slices'
+
+describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
+  let cluster: Cluster
+  let database: string
+  let proxy: CuttingProxy
+  const stores = new PostgresStores()
+  beforeAll(async () => {
+    cluster = await Cluster.start()
+    proxy = await CuttingProxy.start(cluster)
+  })
+  beforeEach(async () => (database = await cluster.createDatabase()))
+  afterEach(() => stores.closeAll())
+  afterAll(async () => {
+    await proxy.close()
+    await cluster.dispose()
+  })
+
+  const started = (options = {}): Promise<PostgresStore> => stores.started(cluster.config(database), options)
+  const sql = (text: string) => cluster.sql<Record<string, string>>(database, text)
+  const copying = () => until(() => sql('SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 0'))
+  const copied = () =>
+    until(() => sql(`SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE 'COPY%'`))
+
+  /** The store works, and holds what it should. */
+  async function checkWorks(store: PostgresStore, expected: readonly bigint[]): Promise<void> {
+    const { sliceId } = await publishInto(store, numbers(7), { position: 99n })
+    expect((await store.list()).map((info) => info.sliceId)).toEqual([sliceId, ...expected])
+    const rows = await sql('SELECT slice_id, count(*) AS count FROM numbers GROUP BY 1 ORDER BY 1 DESC')
+    expect(rows.map((row) => BigInt(row.slice_id))).toEqual([sliceId, ...expected])
+    const source = await store.open(sliceId)
+    expect((await readAll(source)).rows).toHaveLength(7)
+    await source.close()
+  }
+
+  it('rolls back when the server dies before the COPY', async () => {
+    const store = await started()
+    await publishInto(store, numbers(1))
+    const sink = await store.create()
+    cluster.stop('immediate')
+    await expect(store.create()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+    await expect(store.list()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+    const { bytes, trailer } = render(sink, numbers(10))
+    await writeBytes(sink.fd, bytes).catch(() => undefined)
+    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+    await sink.cancel()
+    cluster.start()
+    await checkWorks(store, [1n])
+  })
+
+  it('rolls back when the server dies during the COPY, and knows why the child could not write', async () => {
+    const store = await started()
+    await publishInto(store, numbers(1))
+    const sink = await store.create()
+    const { bytes } = render(sink, numbers(300_000))
+    await writeBytes(sink.fd, bytes.subarray(0, 2_000_000))
+    await copying()
+    cluster.stop('immediate')
+    await expect(writeBytes(sink.fd, bytes.subarray(2_000_000))).rejects.toMatchObject({ code: 'EPIPE' })
+    expect(await sink.explain?.(new Error())).toMatchObject({ code: 'ERR_STORE_FAILED' })
+    cluster.start()
+    await sink.cancel()
+    await checkWorks(store, [1n])
+  })
+
+  it('rolls back when the server dies after the COPY', async () => {
+    const store = await started()
+    await publishInto(store, numbers(1))
+    const sink = await store.create()
+    const trailer = writeInto(sink, numbers(1000))
+    sink.forked?.()
+    await copied()
+    cluster.restart('immediate')
+    const error = await rejection(sink.commit({ meta: {}, trailer }))
+    expect(error).toMatchObject({ code: 'ERR_STORE_FAILED' })
+    expect(error.message).toContain('PostgreSQL')
+    await checkWorks(store, [1n])
+  })
+
+  it.each<[Cut, boolean]>([
+    ['answer', true],
+    ['question', false],
+    ['silent', false],
+  ])('neither loses nor doubles a COMMIT that was cut off (%s)', async (cut, published) => {
+    const store = await stores.started(proxy.config(database))
+    const before = proxy.cuts
+    const sink = await store.create()
+    const trailer = writeInto(sink, numbers(10))
+    sink.forked?.()
+    await copied()
+    proxy.cutNextCommit(cut)
+    const outcome = await sink.commit({ meta: {}, trailer }).then(
+      (info) => info.sliceId,
+      (error: { code: string }) => error.code,
+    )
+    expect([proxy.cuts - before, outcome]).toEqual([1, published ? 1n : 'ERR_STORE_FAILED'])
+    await sink.cancel()
+    await checkWorks(store, published ? [1n] : [])
+  })
+
+  it.each([
+    ['store.postgres.copy.before', false],
+    ['store.postgres.copy.after', false],
+    ['store.postgres.insert.before', false],
+    ['store.postgres.insert.after', false],
+    ['store.postgres.commit.before', false],
+    ['store.postgres.commit.after', true],
+  ])('survives the death of the writer process at %s', async (failpoint, published) => {
+    process.env.FORKSNAP_FAILPOINT = failpoint
+    const store = await started().finally(() => delete process.env.FORKSNAP_FAILPOINT)
+    const sink = await store.create()
+    const { bytes, trailer } = render(sink, numbers(1000))
+    await writeBytes(sink.fd, bytes).catch(() => undefined)
+    const outcome = await sink.commit({ meta: {}, trailer }).then(
+      (info) => info.sliceId,
+      (error: { code: string }) => error.code,
+    )
+    expect(outcome).toEqual(published ? 1n : 'ERR_STORE_FAILED')
+    await sink.cancel()
+    await checkWorks(store, published ? [1n] : [])
+  })
+
+  it('lets a slow database slow the child down and nobody else', async () => {
+    const store = await started()
+    await publishInto(store, numbers(1))
+    await cluster.with(database, async (other) => {
+      await other.query('BEGIN; LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE')
+      const sink = await store.create()
+      const { bytes, trailer } = render(sink, numbers(300_000))
+      let written = false
+      const writing = writeBytes(sink.fd, bytes).then(() => (written = true))
+      await until(() => sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'`))
+      // The parent's own work goes on, and its connection answers.
+      for (let turn = 0; turn < 100; turn++) await setImmediate()
+      expect([written, (await store.list()).length]).toEqual([false, 1])
+      await other.query('COMMIT')
+      await writing
+      expect((await sink.commit({ meta: {}, trailer })).rows).toBe(300_000)
+    })
+  })
+
+  it('cancels a slice while the database is stuck', async () => {
+    const store = await started()
+    await publishInto(store, numbers(1))
+    await cluster.with(database, async (other) => {
+      await other.query('BEGIN; LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE')
+      const sink = await store.create()
+      const writing = rejection(writeBytes(sink.fd, render(sink, numbers(300_000)).bytes).catch(() => { throw new Error('EPIPE') })) // prettier-ignore
+      await until(() => sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'COPY%'`))
+      await sink.cancel()
+      await writing
+      const left = await sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)
+      expect(left).toEqual([])
+      await other.query('COMMIT')
+    })
+    await checkWorks(store, [1n])
+  })
+
+  it('takes the lock again after each restart of the server', async () => {
+    const store = await started({ keep: {} })
+    // A crash of the server leaves a gap in its sequences.
+    const ids: bigint[] = []
+    for (let round = 0; round < 3; round++) {
+      ids.unshift((await publishInto(store, numbers(1))).sliceId)
+      cluster.restart('immediate')
+    }
+    expect(await store.prune()).toEqual([])
+    expect(store.epoch).toBe(1n)
+    await expect(stores.make(cluster.config(database)).start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
+    expect(await store.beginEpoch()).toBe(2n)
+    await checkWorks(store, ids)
+  })
+})
