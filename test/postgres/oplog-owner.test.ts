@@ -91,6 +91,31 @@ describeUnless(reasonAgainstPostgres, 'PostgresOperationLog: one owner', () => {
     expect(await tests.table()).toEqual([{ id: 1n, n: 1 }])
   })
 
+  test('the epoch cannot be raised while a batch is under way: what it commits is seen by whoever takes over', async () => {
+    const log = await tests.started()
+    await tests.sql(`CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$`)
+    await tests.sql('CREATE TRIGGER t BEFORE INSERT ON operation_log FOR EACH ROW EXECUTE FUNCTION wait_here()')
+    const waiting = async (query: string): Promise<boolean> => {
+      const text = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE $1`
+      return (await tests.sql(text, [`%${query}%`])).length > 0
+    }
+    let raised = false
+    let raising: Promise<unknown> = Promise.resolve()
+    const batch = await tests.cluster.with(tests.database, async (client) => {
+      await client.query('SELECT pg_advisory_lock(1)')
+      const { durable } = log.append(op(1))
+      await until(() => waiting('INSERT INTO "public"."operation_log"'))
+      raising = tests.sql('UPDATE forksnap_epoch SET epoch = epoch + 1').then(() => (raised = true))
+      await until(async () => raised || (await waiting('UPDATE forksnap_epoch SET')))
+      expect(raised).toBe(false)
+      return { durable }
+    })
+    await Promise.all([batch.durable, raising])
+    await expect(log.append(op(2)).durable).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    expect(await tests.table()).toEqual([{ id: 1n, n: 1 }])
+  })
+
   const points = failpoints.filter((name) => name.startsWith('oplog.postgres.'))
   test.each(points)('killed at %s: what was acknowledged is there, once', async (point) => {
     const also = point.includes('prune') ? ['prune'] : point.includes('reset') ? ['reset'] : []

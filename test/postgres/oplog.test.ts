@@ -1,4 +1,4 @@
-import { codeOf, idsOf, LogTests, op, readAll, span } from '../helpers/postgres-oplog'
+import { codeOf, idsOf, LogTests, op, readAll, span, until } from '../helpers/postgres-oplog'
 import { reasonAgainstPostgres } from '../helpers/postgres'
 import { describeUnless } from '../helpers/store-fixture'
 
@@ -32,18 +32,28 @@ describeUnless(reasonAgainstPostgres, 'PostgresOperationLog', () => {
       ).toEqual([{ id: '1', method: 'put', params: '{"n":1}', s: 1_700_000_000.001 }])
     })
 
-    test('what arrives while one transaction runs shares the next', async () => {
+    test('an entry that is appended as soon as the one before it is durable is written too', async () => {
+      const log = await tests.started()
+      for (let n = 0; n < 50; n++) await log.append(op(n)).durable
+      expect(log.durableId).toBe(50n)
+    })
+
+    test('what arrives in one turn of the loop, or while one transaction runs, shares a transaction', async () => {
       const log = await tests.started()
       await tests.sql('CREATE TABLE counted (n int)')
       await tests.sql('CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO counted VALUES (1); RETURN NULL; END $$') // prettier-ignore
       await tests.sql('CREATE TRIGGER t AFTER INSERT ON operation_log FOR EACH STATEMENT EXECUTE FUNCTION count_it()')
+      const batches = async (): Promise<unknown> => (await tests.sql('SELECT count(*)::int AS n FROM counted'))[0]
+      for (let n = 0; n < 1_000; n++) log.append(op(n))
+      await log.sync()
+      expect(await batches()).toEqual({ n: 1 })
       const lock = await tests.block()
-      const first = log.append(op(0))
+      log.append(op(0))
       await lock.waited()
-      const others = Array.from({ length: 3_000 }, (_, n) => log.append(op(n)))
+      for (let n = 0; n < 3_000; n++) log.append(op(n))
       await lock.release()
-      await Promise.all([first, ...others].map(({ durable }) => durable))
-      expect(await tests.sql('SELECT count(*)::int AS n FROM counted')).toEqual([{ n: 2 }])
+      await log.sync()
+      expect(await batches()).toEqual({ n: 3 })
     })
 
     test.each([['times', [-62_135_596_800_000, -1, 0, 1, 1_700_000_000_123, 253_402_300_799_999]]])(
@@ -111,6 +121,39 @@ describeUnless(reasonAgainstPostgres, 'PostgresOperationLog', () => {
       expect(await ready).toBe(11n)
       await log.sync()
       expect(idsOf(await readAll(log))).toHaveLength(11)
+    })
+
+    test('the bound in bytes holds for entries of any size', async () => {
+      const maxPendingBytes = 1024 * 1024
+      const log = await tests.started({ maxPendingBytes })
+      const lock = await tests.block()
+      const params = 'x'.repeat(100_000)
+      let appended = 0
+      while (codeOf(() => log.append({ method: 'm', params })) !== 'ERR_LOG_FULL') appended++
+      expect(appended).toBe(Math.ceil(maxPendingBytes / (params.length + 3)))
+      await lock.release()
+    })
+
+    test('pages are bounded in bytes and in entries', async () => {
+      const log = await tests.started()
+      for (let n = 0; n < 30; n++) log.append({ method: 'm', params: 'x'.repeat(1024 * 1024) })
+      log.append({ method: 'm', params: 'x'.repeat(6 * 1024 * 1024) })
+      for (let n = 0; n < 5_000; n++) log.append(op(n))
+      await log.sync()
+      const lengths: number[] = []
+      for await (const page of log.read(0n)) lengths.push(page.length)
+      expect(lengths.slice(0, 11)).toEqual([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1])
+      expect(lengths.slice(11)).toEqual([2_000, 2_000, 1_000])
+    })
+
+    test('who stops reading early leaves no connection behind', async () => {
+      const log = await tests.started()
+      for (let n = 0; n < 5_000; n++) log.append(op(n))
+      await log.sync()
+      for await (const page of log.read(0n)) if (page.length > 0) break
+      const text = `SELECT count(*)::int AS n FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'forksnap log'`
+      await until(async () => (await tests.sql<{ n: number }>(text))[0]?.n === 1)
     })
 
     test('reading while others append gives what was durable when it began, and no gap', async () => {
