@@ -158,10 +158,9 @@ export class Pending<B> {
    */
   ready(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
-    if (this.#waiters.length === 0 && this.#hasRoom()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
-      // The room may be there already, with others in front who are being woken.
+      // Also where there is room: many who ask in the same tick would otherwise all be told of the same room.
       void this.#wake()
     })
   }

@@ -159,6 +159,7 @@ describe('a segment that ends too early', () => {
       const clean = { start: { firstId: lastId === 0n ? 0n : 1n, lastId }, ids: numbersFrom(1, Number(lastId)) }
       expect(outcome).toEqual(begin === length ? clean : cutAt(from.name, directory, begin, length, batch))
 
+      if (length % 5 !== 0) continue
       const log = await bench.started({ directory })
       await appendNumbers(log, 2)
       await log.close()
