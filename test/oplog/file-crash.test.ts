@@ -103,7 +103,7 @@ describe('SIGKILL', () => {
   it('at any moment, again and again: nothing that was acknowledged is missing', async () => {
     const directory = join(bench.directory(), 'log')
     const model = newModel()
-    for (let round = 0; round < 25; round++) {
+    for (let round = 0; round < 15; round++) {
       const said = await killedAfter(directory, 1 + ((round * 67) % 500))
       expect(said.signal).toBe('SIGKILL')
       follow(model, said.lines)
