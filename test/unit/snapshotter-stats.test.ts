@@ -60,7 +60,7 @@ describe('the figures', () => {
   it('of the running child are there while it runs, and gone afterwards', () => {
     const stats = new StatsKeeper()
     stats.begun(true)
-    stats.forked({ pid: 1, quiesceMs: 9, forkMs: 1.5, pauseMs: 2 })
+    stats.forked({ pid: 1, parkedMs: 1, quiesceMs: 9, forkMs: 1.5, pauseMs: 2 })
     stats.progress({ rows: 4, bytes: 40, cowBytes: 400 })
     const during = stats.read()
     expect(during).toMatchObject({
