@@ -12,7 +12,7 @@ import { type Ends, gapError, readEnds } from './postgres-table'
  * Reads the log in pages, each a query of its own that begins after the last id. A page is bounded in entries and in
  * bytes, so that neither many entries nor large ones need much memory; there is one page ahead of the one in use.
  */
-const PAGE_ENTRIES = 2_000
+const PAGE_ENTRIES = 2_000n
 const PAGE_BYTES = 4 * 1024 * 1024
 
 interface EntryRow {
@@ -22,13 +22,17 @@ interface EntryRow {
   readonly params: string | null
 }
 
-/** The lengths are known without fetching or unpacking what is long, so only what the page gives is read in full. */
+/**
+ * The range is of ids, which are contiguous, and not a LIMIT: the planner, who does not know that of a table without
+ * statistics, may sort all that is left of the log for each page. The lengths are known without fetching or unpacking
+ * what is long, so only what the page gives is read in full.
+ */
 function pageQuery(table: TableName): string {
   return `
     SELECT id, time, method, params FROM (
       SELECT id, "time"::text AS time, method, params, row_number() OVER upto AS n,
              sum(octet_length(method) + octet_length(params)) OVER upto AS bytes
-        FROM (SELECT * FROM ${quoteTable(table)} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT ${PAGE_ENTRIES}) AS page
+        FROM ${quoteTable(table)} WHERE id > $1 AND id <= $2
       WINDOW upto AS (ORDER BY id ROWS UNBOUNDED PRECEDING)
     ) AS entry WHERE n = 1 OR bytes <= ${PAGE_BYTES} ORDER BY id`
 }
@@ -43,19 +47,30 @@ export async function* readPages(
   const text = pageQuery(table)
   const fetch = async (after: bigint): Promise<EntryRow[]> => {
     if (after >= end) return []
-    return (await session.query<EntryRow>('read the log', text, [String(after), String(end)])).rows
+    const upTo = after + PAGE_ENTRIES < end ? after + PAGE_ENTRIES : end
+    return (await session.query<EntryRow>('read the log', text, [String(after), String(upTo)])).rows
   }
+  // The same lack of statistics must not lead to a scan of the whole table.
+  await session.query('read the log', 'SET enable_seqscan = off')
   let last = position
   let next = fetch(last)
   while (last < end) {
     const rows = await next
-    if (rows.length === 0) throw gapError(last + 1n, end)
+    if (rows.length === 0) throw gapError(last + 1n, (await nextId(session, table, last, end)) - 1n)
     const entries = decodeRows(rows, last)
     last += BigInt(entries.length)
     next = fetch(last)
     next.catch(() => undefined) // Whoever asks for the page hears of it; nobody may.
     yield entries
   }
+}
+
+/** The first id after `last`; the one after the end if there is none. */
+async function nextId(session: Session, table: TableName, last: bigint, end: bigint): Promise<bigint> {
+  const text = `SELECT min(id) AS next FROM ${quoteTable(table)} WHERE id > $1`
+  const { rows } = await session.query<{ next: string | null }>('read the log', text, [String(last)])
+  const next = rows[0].next
+  return next === null ? end + 1n : BigInt(next)
 }
 
 /** Where a log ends that this process may not have started; a table that is not there is an empty log. */

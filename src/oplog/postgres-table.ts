@@ -67,8 +67,8 @@ export async function isInTable(session: Session, log: LogTable, group: Group<Co
     SELECT count(*)::int AS same
       FROM unnest($2::timestamp[], $3::text[], $4::text[]) WITH ORDINALITY AS e(at, method, params, n)
       JOIN ${quoteTable(log.table)} t ON t.id = $1::bigint + e.n - 1
-     WHERE t."time" = e.at AND t.method = e.method AND t.params = e.params`
-  const values = [String(group.firstId), ...encodeColumns(group.batch)]
+     WHERE t.id BETWEEN $1 AND $5 AND t."time" = e.at AND t.method = e.method AND t.params = e.params`
+  const values = [String(group.firstId), ...encodeColumns(group.batch), String(group.lastId)]
   const { rows } = await session.query<{ same: number }>(`look for the entries ${span(group)}`, text, values)
   if (last === group.lastId && rows[0].same === group.entries) return true
   const message = `The table ends at entry ${last} and holds others than ${span(group)}: another process writes into it; end one of them`

@@ -24,6 +24,15 @@ describeUnless(reasonAgainstPostgres, 'PostgresOperationLog: its table and its s
       await expect(readAll(tests.open())).rejects.toMatchObject(expected)
     })
 
+    test('a gap that is longer than a page is told from end to end', async () => {
+      const log = await tests.started()
+      for (let n = 0; n < 10_000; n++) log.append(op(n))
+      await log.sync()
+      await tests.sql('DELETE FROM operation_log WHERE id BETWEEN 100 AND 9900')
+      const message = expect.stringContaining('Entries 100 to 9900 are missing') as string
+      await expect(readAll(log)).rejects.toMatchObject({ code: 'ERR_LOG_GAP', message })
+    })
+
     test('an id below 1 is none of ours', async () => {
       await filled()
       await tests.sql('UPDATE operation_log SET id = 0 WHERE id = 1')
