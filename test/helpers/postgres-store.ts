@@ -1,4 +1,5 @@
 import { write as writeCallback } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { ClientConfig } from 'pg'
 import { PostgresStore, type PostgresStoreOptions } from '../../src/store/postgres'
@@ -91,7 +92,8 @@ export async function writeBytes(fd: number, bytes: Buffer): Promise<void> {
   for (let done = 0; done < bytes.length;) done += (await write(fd, bytes, done)).bytesWritten
 }
 
-/** Asks a query until it finds a row. */
+/** Asks until there is something. */
 export async function until(ask: () => Promise<readonly unknown[]>): Promise<void> {
-  while ((await ask()).length === 0);
+  // The turn of the loop lets what is waited for happen, if it happens in this process.
+  while ((await ask()).length === 0) await setImmediate()
 }
