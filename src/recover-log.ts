@@ -56,7 +56,6 @@ export async function replayLog(
   let last = after
   let entries = 0
   for await (const batch of log.read(after)) {
-    throwIfAborted(signal)
     for (const entry of batch) {
       if (entry.id !== last + 1n) throw notContiguous(last, entry.id)
       const result = replay?.(entry)
@@ -65,6 +64,7 @@ export async function replayLog(
     }
     entries += batch.length
     onProgress?.({ phase: 'log', entries, id: last, lastId: last > lastId ? last : lastId })
+    throwIfAborted(signal)
   }
   if (last < lastId) throw notContiguous(last, lastId)
   const first = entries === 0 ? last : after + 1n

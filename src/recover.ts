@@ -97,6 +97,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
   const start = readOnly ? undefined : await log?.start()
   const reach = { started: !readOnly, allowBehind: options.allowLogBehind ?? false }
   const { slice, passedOver } = await restoreNewest(options, (info) => log && checkReach(log, info, reach))
+  throwIfAborted(signal)
   if (slice !== undefined) await options.check?.(slice)
   const after = slice?.position ?? 0n
   const replayed = log && (await replayLog(log, options, after, start))

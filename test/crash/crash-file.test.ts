@@ -16,5 +16,5 @@ describe('an engine with a FileStore and a FileOperationLog loses nothing that i
     // Two lives at a time, since an engine mostly waits for the disk and its child.
     const reports = await Promise.all([1, 2].map((seed) => runRounds(filePlaces, ROUNDS / 2, SEED + seed)))
     for (const { acknowledged, saved } of reports) expect([acknowledged > 0, saved > 0]).toEqual([true, true])
-  }, 120_000)
+  }, 300_000)
 })

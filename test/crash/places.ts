@@ -6,6 +6,8 @@ import type { Draw } from '../power/draw'
 
 /** Where engines keep slices and log, and what the tests do there between two runs. */
 export interface Place {
+  /** The engine's program. */
+  readonly program: string
   /** `EngineSettings.place`. */
   readonly name: string
   /** Damages the newest slice; false if that cannot be done, or there is no older one that could take its place. */
@@ -35,6 +37,7 @@ export const filePlaces: Places = {
 const TORN_BYTES_MAX = 60
 
 class FilePlace implements Place {
+  readonly program = 'crash-file'
   readonly name = mkdtempSync(join(tmpdir(), 'forksnap-crash-'))
 
   damageNewestSlice(draw: Draw): boolean {
@@ -81,6 +84,7 @@ export function postgresPlaces(databases: Databases): Places {
     async make() {
       const database = await databases.createDatabase()
       return {
+        program: 'crash-postgres',
         name: databases.url(database),
         damageNewestSlice: () => false,
         tearLog: () => undefined,

@@ -84,8 +84,9 @@ class Life {
   ): Promise<RunEnd> {
     this.#story.push(what)
     try {
-      const all = { place: this.place.name, seed: this.draw.seed(), ...settings }
-      const end = await runEngine({ settings: all, ...options }, (line) => this.#hear(line))
+      const { program, name } = this.place
+      const all = { place: name, seed: this.draw.seed(), ...settings }
+      const end = await runEngine({ program, settings: all, ...options }, (line) => this.#hear(line))
       if (end === 'killed' || end === 'failpoint') this.report.rounds++
       if (end === 'failpoint') this.report.atFailpoints++
       if (end === 'refused') await this.#crash('reset once more', { operations: 0, reset: 'finish' })

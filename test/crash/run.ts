@@ -12,9 +12,10 @@ const MS_MAX = 60_000
 /** The repository's folder, seen from test/crash as well as from dist/test/crash. */
 const root =
   [join(__dirname, '../..'), join(__dirname, '../../..')].find((path) => existsSync(join(path, 'dist'))) ?? ''
-const enginePath = join(root, 'dist/test/fixtures/crash-engine.js')
 
 export interface RunOptions {
+  /** The fixture program. */
+  readonly program: string
   readonly settings: EngineSettings
   /** `FORKSNAP_FAILPOINT`. */
   readonly failpoint?: string
@@ -29,12 +30,13 @@ export type RunEnd = 'killed' | 'failpoint' | 'closed' | 'refused'
 
 /** Runs an engine to its end, and gives every line that it told to `hear`. Throws what `hear` throws. */
 export async function runEngine(options: RunOptions, hear: (line: Line) => void): Promise<RunEnd> {
-  const { settings, failpoint, trace, killAfterLines } = options
+  const { program, settings, failpoint, trace, killAfterLines } = options
   const env: NodeJS.ProcessEnv = { ...process.env }
   if (failpoint !== undefined) env.FORKSNAP_FAILPOINT = failpoint
   if (trace !== undefined) env.FORKSNAP_FAILPOINT_TRACE = trace
   const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
-  const child = spawn(process.execPath, [enginePath, JSON.stringify(settings)], { stdio, env })
+  const path = join(root, 'dist/test/fixtures', `${program}.js`)
+  const child = spawn(process.execPath, [path, JSON.stringify(settings)], { stdio, env })
   const heard = new Heard(child, hear, killAfterLines)
   const timer = setTimeout(() => child.kill('SIGKILL'), MS_MAX)
   await heard.ended
