@@ -34,7 +34,10 @@ export interface PostgresStoreOptions {
   readonly spoolDirectory?: string
   /** How the child compresses the files of the spool. Default `none`. */
   readonly spoolCodec?: Codec
-  /** Told of each failed attempt to load a spooled slice; it is tried again. */
+  /**
+   * Told of each failed attempt to load a spooled slice, which is tried again; with id 0n, of one to remove old slices.
+   * After `ERR_FENCED` nothing is tried any more.
+   */
   readonly onSpoolError?: (error: unknown, sliceId: bigint) => void
 }
 
@@ -105,7 +108,16 @@ function spoolOf(options: PostgresStoreOptions): SpoolOptions | undefined {
     throw invalidArgument('spoolDirectory', 'the path of a directory, since spool is true', spoolDirectory)
   }
   checkCodec(spoolCodec)
-  const onError = (error: unknown, sliceId: bigint): void => onSpoolError?.(error, sliceId)
+  const onError = (error: unknown, sliceId: bigint): void => {
+    try {
+      onSpoolError?.(error, sliceId)
+    } catch (thrown) {
+      // The loading goes on, and the listener's own error surfaces like any uncaught one.
+      process.nextTick(() => {
+        throw thrown
+      })
+    }
+  }
   return { directory: resolve(spoolDirectory), codec: spoolCodec, onError }
 }
 

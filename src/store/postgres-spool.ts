@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { ForksnapError, isForksnapError } from '../errors'
@@ -41,7 +42,8 @@ export class Spool {
   #closing = new AbortController()
   #running: Promise<void> | undefined
   #again = false
-  #loading: bigint | undefined
+  /** The one that is on its way into the database. */
+  #loading: { readonly sliceId: bigint; readonly done: Promise<unknown> } | undefined
   /** Set when a newer owner has taken over: what is here can never be loaded by this process. */
   fenced: ForksnapError | undefined
 
@@ -126,8 +128,9 @@ export class Spool {
     return FileSource.open(entry.path, entry, (path) => Promise.resolve(path))
   }
 
-  /** Removes a slice that waits; false if it is not here. */
+  /** Removes a slice that waits; false if it is not here, perhaps because it has just been loaded. */
   async remove(sliceId: bigint): Promise<boolean> {
+    if (this.#loading?.sliceId === sliceId) await this.#loading.done
     const entry = (await this.entries()).find((one) => one.sliceId === sliceId)
     if (entry === undefined) return false
     await this.#unlink(entry)
@@ -147,7 +150,9 @@ export class Spool {
     const newest = entries[0]?.sliceId ?? 0n
     const old = slicesToRemove(entries, this.#host.keep, newest, Date.now())
     const isVoid = (entry: SliceEntry): boolean => entry.epoch < this.#host.resetEpoch()
-    const dropped = entries.filter((entry) => entry.sliceId !== this.#loading && (old.includes(entry) || isVoid(entry)))
+    const dropped = entries.filter(
+      (entry) => entry.sliceId !== this.#loading?.sliceId && (old.includes(entry) || isVoid(entry)),
+    )
     for (const entry of dropped) await this.#unlink(entry)
     return dropped.map((entry) => entry.sliceId)
   }
@@ -162,7 +167,7 @@ export class Spool {
     const { signal } = this.#closing
     for (let failures = 0; this.#again && this.fenced === undefined;) {
       this.#again = false
-      failures = (await this.#loadAll()) ? 0 : failures + 1
+      failures = (await this.#loadAll().catch((error: unknown) => this.#report(error))) ? 0 : failures + 1
       if (failures === 0 || signal.aborted) continue
       this.#again = true
       // Waiting must not keep a process alive that has nothing else to do: the files wait too.
@@ -175,19 +180,27 @@ export class Spool {
   async #loadAll(): Promise<boolean> {
     let complete = true
     for (const entry of (await this.entries()).toReversed()) {
-      complete = (await this.#loadOne(entry)) && complete
+      const done = this.#loadOne(entry)
+      this.#loading = { sliceId: entry.sliceId, done }
+      complete = (await done) && complete
+      this.#loading = undefined
       if (this.fenced !== undefined) return false
     }
     try {
       await this.#host.pruneLoaded()
     } catch (error) {
-      this.#options.onError(error, 0n)
+      return this.#report(error)
     }
     return complete
   }
 
+  /** Tells of a failure that is no slice's own; false, since something is left to do. */
+  #report(error: unknown): false {
+    this.#options.onError(error, 0n)
+    return false
+  }
+
   async #loadOne(entry: SliceEntry): Promise<boolean> {
-    this.#loading = entry.sliceId
     try {
       await step('store.postgres.spool.load', () => this.#host.load(entry))
       await this.#unlink(entry)
@@ -198,15 +211,11 @@ export class Spool {
       if (!isForksnapError(error, 'ERR_SLICE_CORRUPT')) return false
       await this.#setAside(entry)
       return true
-    } finally {
-      this.#loading = undefined
     }
   }
 
   async #setAside(entry: SliceEntry): Promise<void> {
-    const source = await this.#open(entry).catch(() => undefined)
-    await source?.close()
-    const { dev, ino } = await import('node:fs/promises').then(({ lstat }) => lstat(entry.path))
+    const { dev, ino } = await lstat(entry.path)
     await keepAsBroken(this.directory, entry.path, { dev, ino })
   }
 
