@@ -49,6 +49,8 @@ const SYNC_STEPS = [
   'oplog.file.segment.directory-sync', // the name of a new segment
   'oplog.file.prune.directory-sync', // the removal of a segment
   'oplog.file.start.sync', // the tail that a start found and goes on from
+  'oplog.file.start.directory-sync', // the names of the segments that it found
+  'store.file.start.directory-sync', // the names of the slices and of the epoch that a start found
   'store.file.slice.sync', // a whole slice, before it gets its name
   'store.file.slice.directory-sync', // its name
   'store.file.remove.directory-sync', // the removal of old slices
@@ -56,6 +58,7 @@ const SYNC_STEPS = [
   'store.file.epoch.sync', // the file of the epoch, before it gets its name
   'store.file.epoch.directory-sync',
   'directory.create.sync', // the name of a new directory, in its parent
+  'directory.found.sync', // the same of one that was found and may be as new
 ] as const
 
 export type SyncStep = (typeof SYNC_STEPS)[number]
@@ -78,12 +81,6 @@ export function failpoint(name: Failpoint): void {
   if (armed.nth !== undefined && armed.passed !== armed.nth) return
   if (armed.throws) throw brokenDisk(name)
   process.kill(process.pid, 'SIGKILL')
-}
-
-/** The same as a promise, for chains of promises: it rejects where `failpoint` throws. */
-// eslint-disable-next-line @typescript-eslint/require-await -- An error must come as a rejection.
-export async function failpointAsync(name: Failpoint): Promise<void> {
-  failpoint(name)
 }
 
 /** Runs a step between its two failpoints. */
