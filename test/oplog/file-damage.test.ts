@@ -184,6 +184,8 @@ describe('a tail that is none of ours', () => {
     const bytes = Buffer.concat([from.bytes, tail(from)])
     const { outcome, directory } = await damaged(from, bytes)
     expect(outcome).toEqual(cutAt(from.name, directory, end, bytes.length, BATCHES))
+    // What stayed there could be taken for the continuation of something later. The closing mark follows.
+    expect(statSync(join(directory, from.name)).size).toBe(end + BATCH_HEADER_BYTES)
   })
 
   it('nor is a batch of another segment taken for one', async () => {
