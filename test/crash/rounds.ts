@@ -31,7 +31,7 @@ const noneYet = (): CrashReport => ({
 
 /** A life begins in an empty place, and goes through so many rounds at most. */
 const ROUNDS_OF_A_LIFE_MAX = 12
-const LINES_MAX = 250
+const LINES_MAX = 150
 const OPERATIONS = 30
 const SAVES = 3
 const NTH_MAX = 6
