@@ -140,3 +140,18 @@ test('of a blob only the beginning is looked at', () => {
   expect(bytes).toBeGreaterThan(65_536)
   expect(bytes).toBeLessThan(70_000)
 })
+
+test('a value that set() gets as a function is not computed, even where the whole state is passed', () => {
+  let calls = 0
+  const reached: string[] = []
+  const result = pass((slice) => {
+    slice.set('before', () => ++calls)
+    slice.table('a', ID).rows([1n, 2n], (id) => [id])
+    reached.push('after')
+    slice.set('digest', () => {
+      throw new Error('never called')
+    })
+  }, 100)
+  expect(result).toEqual({ rows: 2, complete: true })
+  expect({ calls, reached }).toEqual({ calls: 0, reached: ['after'] })
+})

@@ -1,0 +1,34 @@
+import { runFixture } from '../helpers/fixture'
+
+const run = (...args: string[]): Promise<unknown> => runFixture('fork-hold', args)
+
+describe('a thread of the pool that is blocked for good', () => {
+  it('lets others work while the attempt goes on, and all is well once it comes back', async () => {
+    expect(await run('blockedPool')).toEqual({
+      order: ['stat', 'attempt'],
+      failure: {
+        code: 'ERR_NOT_QUIESCENT',
+        message: expect.stringContaining("waited for libuv's thread pool") as string,
+      },
+      read: 1,
+      next: 'next',
+    })
+  })
+})
+
+describe('a pool of four threads is parked whole', () => {
+  it.each([
+    ['8', 'beforeLoading'],
+    ['1', 'beforeLoading'],
+    ['8', 'afterLoading'],
+    ['1', 'afterLoading'],
+  ])('after UV_THREADPOOL_SIZE was set to %s, %s the addon', async (size, when) => {
+    expect(await run('poolOfFour', size, when)).toEqual({ parked: 4 })
+  })
+})
+
+describe('a busy Worker that is registered', () => {
+  it('may be waited for by the main thread, blocked, in each turn of the loop: the process is forked', async () => {
+    expect(await run('atomicsInEachTurn')).toEqual({ registered: true, outcomes: [0, 1, 2] })
+  })
+})
