@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { step, syncStep } from '../failpoint'
 import { closeFd, fstatFd, fsyncFd, readAt, truncateFd } from '../store/descriptor'
-import { openRegular, removeFile } from '../store/safe-open'
+import { fsyncDirectory, openRegular, removeFile } from '../store/safe-open'
 import { ForksnapError } from '../errors'
 import { corrupt, gap } from './file-errors'
 import { parseSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from './file-format'
@@ -35,6 +35,8 @@ export async function startLog(directory: string): Promise<StartedLog> {
   }
   await checkChain(current)
   const { active, lastId, cut } = await openLast(last)
+  // Who began the last segment may have been killed before its name was durable, and entries are to be added to it.
+  await syncStep('oplog.file.start.directory-sync', () => fsyncDirectory(directory))
   for (const { path } of ended) await step('oplog.file.reset.unlink', () => removeFile(path))
   const firstId = current[0]?.firstId ?? 0n
   const ends = lastId < firstId ? { firstId: 0n, lastId: 0n } : { firstId, lastId }

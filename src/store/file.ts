@@ -70,12 +70,19 @@ export class FileStore implements SliceStore {
         if (highest > this.#lastSliceId) this.#lastSliceId = highest
         await removeStrayTemps(this.directory)
         await this.#loadEpoch()
+        await this.#keepWhatIsFound()
         this.#lock = lock
       } catch (error) {
         await lock.release()
         throw error
       }
     })
+  }
+
+  /** Who gave the newest slice or the epoch its name may have been killed before the name was durable. */
+  async #keepWhatIsFound(): Promise<void> {
+    if (this.#epoch === FIRST_EPOCH && (await readEntries(this.directory)).length === 0) return
+    await syncStep('store.file.start.directory-sync', () => fsyncDirectory(this.directory))
   }
 
   create(): Promise<SliceSink> {

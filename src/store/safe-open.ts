@@ -1,5 +1,5 @@
 import { constants, type Stats } from 'node:fs'
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errnoOf, ForksnapError, type ForksnapErrorDetails } from '../errors'
 import { syncStep } from '../failpoint'
@@ -35,20 +35,43 @@ export function asStoreError(error: unknown, doing: string, path: string): Forks
   return new ForksnapError('ERR_STORE_FAILED', `Could not ${doing} ${path} (${said}); ${advice}`, details)
 }
 
-/** Creates a directory and its missing parents, each 0700 whatever the umask, and makes their entries durable. */
+/**
+ * Creates a directory and its missing parents, each 0700 whatever the umask, and makes their entries durable. An empty
+ * one counts as new: who made it may have been killed before its entry was durable.
+ */
 export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: DIRECTORY_MODE })
   } catch (error) {
     const errno = errnoOf(error)
-    if (errno === 'EEXIST') return
+    if (errno === 'EEXIST') return syncIfNew(path, 0)
     if (errno !== 'ENOENT' || dirname(path) === path) throw error
     await makeDirectory(dirname(path))
     await makeDirectory(path)
     return
   }
   await chmod(path, DIRECTORY_MODE)
-  await syncStep('directory.create.sync', () => fsyncDirectory(dirname(path)))
+  await syncStep('directory.create.sync', async () => {
+    await fsyncDirectory(dirname(path))
+    await syncIfNew(dirname(path), 1)
+  })
+}
+
+/**
+ * Syncs the entry of a directory that holds no more than `countMax` names, and those of such ones above it. What cannot
+ * be listed is passed over: what is no directory is for others to refuse, and what this user may not read was made by
+ * somebody else, who has seen to it.
+ */
+async function syncIfNew(path: string, countMax: number): Promise<void> {
+  const names = await readdir(path).catch(() => null)
+  if (names === null || names.length > countMax || dirname(path) === path) return
+  try {
+    await syncStep('directory.found.sync', () => fsyncDirectory(dirname(path)))
+  } catch (error) {
+    if (errnoOf(error) !== 'EACCES') throw error
+    return
+  }
+  await syncIfNew(dirname(path), 1)
 }
 
 /** Makes the names in a directory durable. */

@@ -111,7 +111,7 @@ describeUnless(reasonAgainstTracing(), 'a failure is final', () => {
   it('of fdatasync: never tried again, all who wait are told, nothing of it comes back', () => {
     const { result, calls } = run('fail', 'always', 'fdatasync:error=EIO:when=3')
     expect(result).toEqual({ outcomes: ['ok', FAILED, FAILED], ...said(FAILED), lastId: 10, cut: false })
-    const end = ['write 1-1', 'fdatasync 1-1 EIO', 'ftruncate 1-1', 'write 1-1', 'fsync 1-1', mark]
+    const end = ['write 1-1', 'fdatasync 1-1 EIO', 'ftruncate 1-1', 'write 1-1', 'fsync 1-1', 'fsync directory', mark]
     expect(calls).toEqual([...begin('1-1'), ...group, ...end])
   })
 
@@ -119,7 +119,7 @@ describeUnless(reasonAgainstTracing(), 'a failure is final', () => {
     const { result, calls } = run('fail', 'always', 'pwrite64:error=ENOSPC:when=4')
     const ENOSPC = 'ERR_LOG_FAILED ENOSPC'
     expect(result).toEqual({ outcomes: ['ok', ENOSPC, ENOSPC], ...said(ENOSPC), lastId: 10, cut: false })
-    const end = ['write 1-1 ENOSPC', 'ftruncate 1-1', 'write 1-1', 'fsync 1-1', mark]
+    const end = ['write 1-1 ENOSPC', 'ftruncate 1-1', 'write 1-1', 'fsync 1-1', 'fsync directory', mark]
     expect(calls).toEqual([...begin('1-1'), ...group, ...end])
   })
 

@@ -61,28 +61,29 @@ describeUnless(reasonAgainstTracing(), 'what is synced, and in which order', () 
   })
 })
 
+// The first sync of a process is that of the entry of the directory, which is empty then.
 describeUnless(reasonAgainstTracing(), 'a failed fsync', () => {
   it('of the slice: it is not published, and nothing of it stays', () => {
-    const { result, calls } = run('commitAgain', 'fsync:error=EIO:when=3')
+    const { result, calls } = run('commitAgain', 'fsync:error=EIO:when=4')
     expect(result).toEqual({ ...EIO, newest: '1', files: 1, next: '3', epoch: '1' })
     expect(calls).toEqual([...commitCalls(1), 'fsync temp-2 EIO', 'unlink temp-2', ...commitCalls(3)])
   })
 
   it('of the directory after the rename: the slice is withdrawn', () => {
-    const { result, calls } = run('commitAgain', 'fsync:error=EIO:when=4')
+    const { result, calls } = run('commitAgain', 'fsync:error=EIO:when=5')
     expect(result).toEqual({ ...EIO, newest: '1', files: 1, next: '3', epoch: '1' })
     const withdrawn = ['fsync directory EIO', 'unlink slice-2', 'unlink temp-2 ENOENT']
     expect(calls).toEqual([...commitCalls(1), ...commitCalls(2).slice(0, 2), ...withdrawn, ...commitCalls(3)])
   })
 
   it('of the epoch file: the old epoch stands', () => {
-    const { result, calls } = run('beginEpoch', 'fsync:error=EIO:when=3')
+    const { result, calls } = run('beginEpoch', 'fsync:error=EIO:when=4')
     expect(result).toEqual({ ...EIO, newest: '1', files: 1, next: '2', epoch: '1' })
     expect(calls).toEqual([...commitCalls(1), 'fsync temp-epoch EIO', 'unlink temp-epoch', ...commitCalls(2)])
   })
 
   it('of the directory after an epoch began: new slices belong to the new one, since it may be on the disk', () => {
-    const { result } = run('beginEpoch', 'fsync:error=EIO:when=4')
+    const { result } = run('beginEpoch', 'fsync:error=EIO:when=5')
     expect(result).toEqual({ ...EIO, newest: 'undefined', files: 1, next: '2', epoch: '2' })
   })
 })
