@@ -62,7 +62,7 @@ export function resolveForkChildOptions(
   if (keepFds !== undefined && !Array.isArray(keepFds)) {
     throw check.invalidArgument('forkChild: keepFds', 'a list of descriptors', keepFds)
   }
-  keepFds?.forEach((fd, index) => checkOpen(`forkChild: keepFds[${index}]`, fd))
+  keepFds?.forEach((fd: number, index) => checkOpen(`forkChild: keepFds[${index}]`, fd))
   for (const name of ['onForked', 'onProgress'] as const) {
     if (rest[name] !== undefined) check.checkFunction(`forkChild: ${name}`, rest[name])
   }
