@@ -1,84 +1,76 @@
 /**
- * The engine under live load, saved by forks every few seconds, restored after a kill:
+ * The engine under live load, saved by forks every few seconds, its operations logged, recovered after a kill:
  *
- *   npm start -- [--orders 1000000] [--rate 5000] [--interval 5000] [--directory ./data] [--seed 1] [--snapshots 0]
+ *   npm start -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
+ *                [--store file|postgres://...] [--log always|everysec|no|off] [--directory ./data]
  *
  * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many.
  */
 import os from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
-import { FileStore, Snapshotter, type Saved } from 'forksnap'
+import { Snapshotter, type RecoverProgress, type RecoverReport, type Saved } from 'forksnap'
+import { openPersistence, readOptions, type Options, type Persistence } from './demo-options'
 import { ProgressBar, reportLine, reportTitle } from './demo-report'
-import { Engine } from './engine'
-import { Flow } from './flow'
-import { metaOf, restoreNewest, writeEngine, type DemoMeta } from './persistence'
+import { metaOf, recoverEngine, writeEngine, type DemoMeta, type Recovered } from './persistence'
 import { flowTime, SteadyFlow } from './steady-flow'
 
-const DEFAULTS = { orders: 1_000_000, rate: 5000, interval: 5000, seed: 1, snapshots: 0 }
-
-interface Options extends Record<keyof typeof DEFAULTS, number> {
-  directory: string
-}
-
-function readOptions(): Options {
-  const names = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]
-  const text = { type: 'string' } as const
-  const { values } = parseArgs({
-    options: { ...Object.fromEntries(names.map((name) => [name, text])), directory: text },
-  }) as { values: Partial<Record<keyof Options, string>> }
-  const options: Options = { ...DEFAULTS, directory: values.directory ?? './data' }
-  for (const name of names) {
-    const value = Number(values[name] ?? DEFAULTS[name])
-    const least = name === 'seed' || name === 'snapshots' ? 0 : 1
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new RangeError(`--${name} must be a whole number from ${least}, not "${values[name]}"`)
-    }
-    options[name] = value
-  }
-  return options
-}
-
 const bar = new ProgressBar(process.stdout)
-const seconds = (sinceMs: number): string => ((performance.now() - sinceMs) / 1000).toFixed(1)
+const seconds = (ms: number): string => (ms / 1000).toFixed(1)
+const count = (value: number | bigint): string => value.toLocaleString('en')
 
-interface State {
-  readonly engine: Engine
-  readonly flow: Flow
+function drawRecovery(progress: RecoverProgress): void {
+  if (progress.phase === 'slice') bar.draw('restoring', progress.bytes / progress.bytesTotal)
+  else bar.draw('replaying', progress.entries / (progress.entries + Number(progress.lastId - progress.id)))
 }
 
-async function restore(store: FileStore): Promise<State | null> {
-  const began = performance.now()
-  const restored = await restoreNewest(store, (bytes, total) => bar.draw('restoring', bytes / total))
+async function restore({ store, log }: Persistence, seed: number): Promise<Recovered> {
+  const recovered = await recoverEngine({ store, log, seed, onProgress: drawRecovery })
   bar.clear()
-  if (restored === null) return null
-  for (const message of restored.passedOver) console.log(`passed over a damaged slice: ${message}`)
-  const { sliceId, rows, bytes, digest } = restored
-  console.log(
-    `restored slice ${sliceId}: ${rows.toLocaleString('en')} rows, ${(bytes / 1e6).toFixed(1)} MB in ${seconds(began)} s; ` +
-      `digest ${digest} is the one stored with it`,
-  )
-  return restored
+  tellRecovery(recovered.report)
+  return recovered
 }
 
-async function fill({ orders, seed }: Options): Promise<State> {
+function tellRecovery({ passedOver, slice, log }: RecoverReport): void {
+  for (const { error } of passedOver) console.log(`passed over a damaged slice: ${error.message}`)
+  if (slice !== undefined) {
+    const { sliceId, rows, bytes, verifyMs, ms, values } = slice
+    console.log(
+      `restored slice ${sliceId}: ${count(rows)} rows, ${(bytes / 1e6).toFixed(1)} MB in ${seconds(verifyMs + ms)} s; ` +
+        `digest ${JSON.stringify(values.digest)} is the one stored with it`,
+    )
+  }
+  if (log === undefined) return
+  if (log.cut !== undefined) console.log(`cut ${log.cut.bytes} bytes that a crash left half written from the log`)
+  if (log.entries > 0) {
+    console.log(`replayed operations ${count(log.first)} to ${count(log.last)} in ${seconds(log.ms)} s`)
+  }
+}
+
+/** Puts in as many orders as are missing: all at the first start, what a kill during the filling has left at a later one. */
+async function fill({ engine, flow }: Recovered, { orders }: Options, { log }: Persistence): Promise<void> {
+  const missing = orders - engine.openOrders.size
+  if (missing <= 0) return
   const began = performance.now()
-  const engine = new Engine()
-  const flow = new Flow(engine, { seed })
-  for (const done of flow.filling(orders, flowTime(flow))) {
-    bar.draw('filling the books', done / orders)
+  for (const done of flow.filling(missing, flowTime(flow))) {
+    bar.draw('filling the books', done / missing)
+    await log?.ready()
     await setImmediate()
   }
+  await log?.sync()
   bar.clear()
-  console.log(`filled the books with ${orders.toLocaleString('en')} resting orders in ${seconds(began)} s`)
-  return { engine, flow }
+  console.log(`filled the books with ${count(missing)} resting orders in ${seconds(performance.now() - began)} s`)
 }
 
-function makeSnapshotter(store: FileStore, { engine, flow }: State, intervalMs: number): Snapshotter<DemoMeta> {
+function makeSnapshotter(
+  { store, log }: Persistence,
+  { engine, flow }: Recovered,
+  intervalMs: number,
+): Snapshotter<DemoMeta> {
   const snapshotter = new Snapshotter<DemoMeta>({
     store,
+    ...(log === undefined ? {} : { log }),
     intervalMs,
-    meta: () => metaOf(flow),
+    meta: () => metaOf(engine, flow),
     write: (slice) => writeEngine(engine, slice),
   })
   snapshotter.on('progress', ({ rows }) => {
@@ -121,15 +113,18 @@ function untilAskedToStop(
 
 async function main(): Promise<void> {
   const options = readOptions()
-  const store = new FileStore({ directory: options.directory })
-  await store.start()
-  console.log(`Node ${process.version}, ${os.availableParallelism()} cores, slices in ${options.directory}`)
-  const state = (await restore(store)) ?? (await fill(options))
-  const snapshotter = makeSnapshotter(store, state, options.interval)
+  const persistence = openPersistence(options)
+  const { log, where } = persistence
+  const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
+  console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`)
+  const state = await restore(persistence, options.seed)
+  const { report } = state
+  if (report.slice === undefined) await fill(state, options, persistence)
+  const snapshotter = makeSnapshotter(persistence, state, options.interval)
   await snapshotter.start()
-  const load = new SteadyFlow(state.flow, options.rate, (count) => snapshotter.changed(count))
+  const load = new SteadyFlow(state.flow, options.rate, (operations) => snapshotter.changed(operations))
   console.log(
-    `trading at ${options.rate.toLocaleString('en')} operations a second, a snapshot every ${options.interval / 1000} s; ` +
+    `trading at ${count(options.rate)} operations a second, a snapshot every ${options.interval / 1000} s; ` +
       'Ctrl-C ends with a last one',
   )
   console.log(reportTitle())
@@ -138,9 +133,10 @@ async function main(): Promise<void> {
   await load.stop()
   console.log(`${why}: one last snapshot`)
   await snapshotter.close({ save: true, signal: hurry.signal })
+  await log?.close()
   console.log(
-    `done: ${state.engine.openOrders.size.toLocaleString('en')} resting orders, ` +
-      `${state.engine.tradeId.toLocaleString('en')} trades, operation ${state.flow.state.operationId.toLocaleString('en')}`,
+    `done: ${count(state.engine.openOrders.size)} resting orders, ` +
+      `${count(state.engine.tradeId)} trades, operation ${count(state.flow.state.operationId)}`,
   )
 }
 

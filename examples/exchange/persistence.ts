@@ -1,20 +1,36 @@
-import { openNewest, type SliceMeta, type SliceStore, type SliceWriter } from 'forksnap'
+import {
+  recover,
+  type LogEntry,
+  type OperationLog,
+  type RecoverProgress,
+  type RecoverReport,
+  type SliceMeta,
+  type SliceStore,
+  type SliceWriter,
+} from 'forksnap'
+import { LoggedEngine } from './demo-engine'
 import { digest } from './digest'
-import { Engine } from './engine'
+import type { Engine } from './engine'
+import { ExchangeError } from './errors'
 import { Flow, type FlowState } from './flow'
+import type { Operation } from './operations'
 import { checkState, restoreHandlers } from './restore'
-import { writeState, type TableName } from './state'
+import { writeState } from './state'
 
 /** What a slice says of itself beside its rows. */
 export interface DemoMeta extends SliceMeta {
   /** Id of the last operation in the state. */
   readonly position: bigint
+  /** Ids given last, for the history of the slices. */
+  readonly orderId: number
+  readonly tradeId: number
   /** The flow's state, as JSON text. */
   readonly flow: string
 }
 
-export function metaOf(flow: Flow): DemoMeta {
-  return { position: BigInt(flow.state.operationId), flow: JSON.stringify(flow.state) }
+export function metaOf(engine: Engine, flow: Flow): DemoMeta {
+  const { orderId, tradeId } = engine
+  return { position: BigInt(flow.state.operationId), orderId, tradeId, flow: JSON.stringify(flow.state) }
 }
 
 /** What the Snapshotter's child writes: the state, and its digest into the trailer. */
@@ -22,49 +38,68 @@ export function writeEngine(engine: Engine, slice: SliceWriter): undefined {
   slice.set('digest', writeState(engine, slice))
 }
 
-export interface Restored {
-  readonly engine: Engine
+export interface Recovered {
+  readonly engine: LoggedEngine
   readonly flow: Flow
-  readonly sliceId: bigint
-  readonly rows: number
-  readonly bytes: number
-  readonly digest: string
-  /** Damaged slices that had to be passed over, as their errors' messages. */
-  readonly passedOver: readonly string[]
+  readonly report: RecoverReport
 }
 
-function textOf(value: unknown, name: string): string {
-  if (typeof value !== 'string') throw new Error(`the slice has no ${name}: another program wrote it`)
-  return value
+export interface RecoverSettings {
+  readonly store: SliceStore
+  readonly log: OperationLog | undefined
+  /** For a flow of which no slice knows anything. */
+  readonly seed: number
+  readonly onProgress: (progress: RecoverProgress) => void
 }
 
 /**
- * Restores the newest good slice into a new engine and compares the digest of what came out with the one that the
- * child stored. Resolves with null if there is no slice; throws if the digests differ.
+ * Recovers a new engine from the newest good slice and the log after it, and logs what it applies from now on. The digest
+ * of what came out of the slice must be the one that the child stored. A log that the slices have left behind, because
+ * there was none for a while, begins anew.
  */
-export async function restoreNewest(
-  store: SliceStore,
-  onProgress: (bytes: number, total: number) => void,
-): Promise<Restored | null> {
-  const passedOver: string[] = []
-  const source = await openNewest(store, { onBroken: (_info, error) => passedOver.push(error.message) })
-  if (source === null) return null
-  try {
-    const engine = new Engine()
-    const handlers = restoreHandlers(engine)
-    const { meta } = source.header
-    const trailer = await source.read({
-      row: (table, values) => handlers[table as TableName](values),
-      progress: onProgress,
-    })
+export async function recoverEngine({ store, log, seed, onProgress }: RecoverSettings): Promise<Recovered> {
+  const engine = new LoggedEngine()
+  const replay = new Replay(engine)
+  const options = { store, restore: restoreHandlers(engine), check: checkDigest(engine), onProgress }
+  const report = await recover(
+    log === undefined ? options : { ...options, log, replay: (entry) => replay.apply(entry), allowLogBehind: true },
+  )
+  if (report.log !== undefined && report.log.entries > 0) checkState(engine)
+  engine.logTo(log)
+  return { engine, flow: replay.flow(report, seed), report }
+}
+
+function checkDigest(engine: Engine) {
+  return ({ sliceId, values }: NonNullable<RecoverReport['slice']>): void => {
     checkState(engine)
     const found = digest(engine)
-    const { sliceId } = source.header
-    const stored = textOf(trailer.values.digest, 'digest')
-    if (found !== stored) throw new Error(`slice ${sliceId}: the restored state's digest is ${found}, not ${stored}`)
-    const flow = new Flow(engine, JSON.parse(textOf(meta.flow, 'flow')) as FlowState)
-    return { engine, flow, sliceId, rows: trailer.rows, bytes: trailer.bytes, digest: found, passedOver }
-  } finally {
-    await source.close()
+    if (found !== values.digest) throw new Error(`slice ${sliceId}: its state's digest is ${found}, not the stored one`)
+  }
+}
+
+/** Applies entries of the log, and learns from them what the flow has to know. */
+class Replay {
+  private businessId = 0
+
+  constructor(private readonly engine: Engine) {}
+
+  apply({ id, time, method, params }: LogEntry): void {
+    const operation = { id, time, method, params } as unknown as Operation
+    if (operation.method === 'balance_update') this.businessId = Number(operation.params.business_id)
+    try {
+      this.engine.apply(operation)
+    } catch (error) {
+      // What was refused when it was asked for is in the log too, and is refused again.
+      if (!(error instanceof ExchangeError)) throw error
+    }
+  }
+
+  /** The flow of the slice, moved on to behind the log; a new one if there was no slice. */
+  flow({ slice, position }: RecoverReport, seed: number): Flow {
+    const { engine } = this
+    const { state } = new Flow(engine, { seed })
+    const saved = slice === undefined ? state : (JSON.parse(slice.meta.flow as string) as FlowState)
+    const businessId = Math.max(saved.businessId, this.businessId)
+    return new Flow(engine, { ...saved, operationId: Number(position), businessId })
   }
 }
