@@ -89,7 +89,10 @@ export class WriterProcess {
         reject(error)
         this.#over(child, error, ready)
       }
-      child.once('error', (error) => over(`could not be started: ${error.message}`))
+      // A question that finds the writer gone is an error too; its exit, which follows, says how it ended.
+      child.on('error', (error) => {
+        if (!ready) over(`could not be started: ${error.message}`)
+      })
       child.once('exit', (code, signal) => over(`was ended by ${signal ?? `code ${code}`}`))
     })
     this.#ready.catch(() => undefined)

@@ -59,13 +59,16 @@ function end(code: number): never {
   process.exit(code)
 }
 
+/** Without a listener for the channel's error, a parent that is gone would make an uncaught exception of it. */
+function ignore(): void {}
+
 process.title = 'forksnap-writer'
 // Ctrl-C goes to the terminal's whole group, and the last snapshot of a shutdown still needs this process.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 process.on('disconnect', () => end(0))
 process.on('message', (question: Question) => {
   void answer(question).then((said) => {
-    if (process.connected) process.send?.(said)
+    if (process.connected) process.send?.(said, ignore)
   })
 })
-process.send?.({ ready: true })
+process.send?.({ ready: true }, ignore)

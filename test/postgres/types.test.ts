@@ -1,3 +1,4 @@
+import { isForksnapError } from '../../src/errors'
 import type { ColumnType, ReadValue, SliceWriter } from '../../src/slice/types'
 import type { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
@@ -243,8 +244,14 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
     const store = await started({ tables: { other: 'numbers' } })
     const code = async (write: (slice: SliceWriter) => void): Promise<unknown> => {
       const sink = await store.create()
-      const result = sink.commit({ meta: {}, trailer: writeInto(sink, write) })
-      return result.catch((error: { code: string }) => error.code)
+      try {
+        return await sink.commit({ meta: {}, trailer: writeInto(sink, write) })
+      } catch (error) {
+        // The refusal may come while the rest is still being written; then the sink knows why the channel broke.
+        const told = isForksnapError(error) ? error : await sink.explain?.(error)
+        await sink.cancel()
+        return (told as { code: string }).code
+      }
     }
     for (const name of ['forksnap_slice', 'forksnap_blob', 'forksnap_epoch', 'slice_history']) {
       expect(await code((slice) => slice.table(name, [['a', 'int4']]))).toBe('ERR_INVALID_VALUE')
