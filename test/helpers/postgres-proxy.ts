@@ -8,6 +8,8 @@ import type { Cluster } from './postgres'
 export type Cut =
   /** It reaches the server, and the connection is cut when the answer comes. */
   | 'answer'
+  /** It reaches the server, and the connection is cut at once; the server is not told. */
+  | 'early'
   /** It never reaches the server: the connection is cut instead. */
   | 'question'
   /** It never reaches the server, which is not told that the connection was cut either. */
@@ -63,9 +65,9 @@ export class CuttingProxy {
     this.#cut = undefined
     this.cuts += 1
     server.removeAllListeners('data')
-    if (cut === 'silent') client.removeAllListeners('close')
-    if (cut !== 'answer') return void client.destroy()
-    server.once('data', () => client.destroy())
-    server.write(data)
+    if (cut === 'silent' || cut === 'early') client.removeAllListeners('close')
+    if (cut === 'answer' || cut === 'early') server.write(data)
+    if (cut === 'answer') server.once('data', () => client.destroy())
+    else client.destroy()
   }
 }

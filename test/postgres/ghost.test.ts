@@ -37,7 +37,10 @@ describeUnless(reasonAgainstPostgres, 'A server that saves into PostgreSQL', () 
     expect(await server.do('start')).toEqual({ epoch: '1n' })
     const { writer } = (await server.do('pids')) as { writer: number }
     expect(parentOf(writer)).toBe(server.fixture.pid)
+    // A signal that a terminal or a service manager sends to everybody does not end it before the last snapshot.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(writer, signal)
     expect(await server.do('save')).toEqual({ sliceId: '1n' })
+    expect(await server.do('pids')).toMatchObject({ writer })
     expect(await rows()).toEqual([{ slice_id: '1', count: 20_000 }])
     expect(await server.do('close')).toEqual({ closed: false })
     expect(isAlive(writer)).toBe(false)

@@ -104,6 +104,39 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     await checkWorks(store, published ? [1n] : [])
   })
 
+  it('does not say that a COMMIT failed which the server is still about', async () => {
+    const store = await stores.started(proxy.config(database))
+    const sink = await store.create()
+    const trailer = writeInto(sink, numbers(10))
+    sink.forked?.()
+    await copied()
+    proxy.cutNextCommit('early')
+    const result = await withStuckCommits(() => sink.commit({ meta: {}, trailer }))
+    expect(result.sliceId).toBe(1n)
+    await checkWorks(store, [1n])
+  })
+
+  /** Every COMMIT waits for a replica that there is not, until its connection is ended. */
+  async function withStuckCommits<T>(work: () => Promise<T>): Promise<T> {
+    const stuck = () => sql(`SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)
+    await sql(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
+    await sql('SELECT pg_reload_conf()')
+    let found = false
+    const probing = cluster.with(database, async (client) => {
+      while (!found) await client.query(`SELECT pg_logical_emit_message(true, 'test', '')`).catch(() => undefined)
+    })
+    probing.catch(() => undefined)
+    await until(stuck)
+    found = true
+    try {
+      return await work()
+    } finally {
+      await sql('ALTER SYSTEM RESET synchronous_standby_names')
+      await sql('SELECT pg_reload_conf()')
+      await probing
+    }
+  }
+
   it.each([
     ['store.postgres.copy.before', false],
     ['store.postgres.copy.after', false],

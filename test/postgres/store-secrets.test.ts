@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import type { ClientConfig } from 'pg'
+import { asDatabaseError, plainConnection, secretsOf } from '../../src/postgres/connection'
 import { PostgresStore } from '../../src/store/postgres'
 import { Cluster, makeCertificate, reasonAgainstPostgres } from '../helpers/postgres'
 import { StoreServer } from '../helpers/postgres-server'
@@ -89,6 +90,10 @@ describeUnless(reasonAgainstPostgres, 'Passwords and TLS', () => {
       expect(error).toMatchObject({ code: 'ERR_STORE_FAILED' })
       expectNoSecret(inspect(error, { depth: 9, showHidden: true }) + inspect(store, { depth: 9, showHidden: true }))
     }
+    // No error of pg holds a password today; one that did would be cleaned.
+    const secrets = secretsOf(await plainConnection(url))
+    const cleaned = asDatabaseError(new Error(`it is ${PASSWORD} or ${url}`), 'look', secrets)
+    expectNoSecret(`${cleaned.message} ${(cleaned.cause as Error).message}`)
     const notUrl = (): PostgresStore => new PostgresStore({ connection: `mysql://x:${PASSWORD}@y` })
     expect(notUrl).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
     expect(notUrl).not.toThrow(/secret/)
