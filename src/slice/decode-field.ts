@@ -137,6 +137,8 @@ function decodeInt8(field: Field): bigint | undefined {
 }
 
 function decodeInt8AsNumber(field: Field): number | undefined {
+  const small = smallInteger(field)
+  if (!Number.isNaN(small)) return small
   const value = decodeInt8(field)
   const number = Number(value)
   return value !== undefined && Number.isSafeInteger(number) ? number : undefined
