@@ -1,18 +1,16 @@
 /**
  * The engine whose power is cut: it recovers what its directory holds, then appends, applies and acknowledges
- * operations and publishes slices until its log fails, or until it has done enough and closes.
+ * operations and publishes slices until its log fails, or until it has done enough; then it closes, or stays as it is.
  *
- *   node dist/test/power/engine.js DIRECTORY SEED always|everysec|no [OPERATIONS]
+ *   node dist/test/power/engine.js DIRECTORY SEED always|everysec|no [OPERATIONS close|stay]
  */
 import { join } from 'node:path'
-import { FileStore, isForksnapError, Snapshotter } from '../../src/index'
-import { FileOperationLog } from '../../src/oplog/file'
-import { recover } from '../../src/recover'
+import { FileOperationLog, FileStore, isForksnapError, recover, Snapshotter } from '../../src/index'
 import { Draw } from './draw'
 import { tell } from './lines'
 import { State } from './state'
 
-const [directory = '', seed = '1', policy = 'always', limit] = process.argv.slice(2)
+const [directory = '', seed = '1', policy = 'always', limit, then] = process.argv.slice(2)
 const draw = new Draw(Number(seed))
 const operationsMax = limit === undefined ? Infinity : Number(limit)
 const state = new State()
@@ -21,10 +19,12 @@ const state = new State()
 const SEGMENT_BYTES = 4096
 const CELLS = 40
 const VALUE_BYTES_MAX = 300
-const OPERATIONS_BETWEEN_SAVES_MAX = 60
+const OPERATIONS_BETWEEN_SAVES_MAX = 25
 const APPENDERS_MAX = 6
 
-const store = new FileStore({ directory: join(directory, 'data', 'slices'), keep: { count: 2 } })
+// The child's own syncs spread the writing and keep nothing; without them the store's sync is what keeps a slice.
+const syncEveryBytes = draw.one([0, 4096])
+const store = new FileStore({ directory: join(directory, 'data', 'slices'), keep: { count: 2 }, syncEveryBytes })
 const log = new FileOperationLog({
   directory: join(directory, 'data', 'log'),
   fsync: policy as 'always' | 'everysec' | 'no',
@@ -55,6 +55,7 @@ async function start(): Promise<void> {
     check: ({ meta }) => state.restore(Number(meta.position), meta.chain as string),
     replay: ({ id, params }) => state.apply(Number(id), params as { cell: number; value: string }),
   })
+  await snapshotter.start()
   tell({
     tell: 'recovered',
     position: state.position,
@@ -63,7 +64,6 @@ async function start(): Promise<void> {
     sliceIds: (await store.list()).map(({ sliceId }) => Number(sliceId)),
     damaged: passedOver.map(({ error }) => error.message),
   })
-  await snapshotter.start()
 }
 
 let saving: Promise<void> | undefined
@@ -82,6 +82,8 @@ async function save(): Promise<void> {
 }
 
 let begun = 0
+/** A slice takes much longer than an operation, so that without waiting there would be many operations and few slices. */
+const waitsForSaves = limit !== undefined || draw.chance(50)
 
 /** Appends one operation after the other, and acknowledges each as soon as it may. */
 async function append(): Promise<void> {
@@ -95,6 +97,7 @@ async function append(): Promise<void> {
     await durable
     tell({ tell: 'durable', id })
     if (state.position >= nextSaveAt) saving ??= save()
+    if (waitsForSaves) await saving
   }
 }
 
@@ -114,6 +117,10 @@ async function run(): Promise<void> {
     return process.exit(0)
   }
   await saving
+  if (then === 'stay') {
+    tell({ tell: 'done' })
+    return void setInterval(() => undefined, 60_000) // Until it is killed.
+  }
   await snapshotter.close()
   await log.close()
   await store.close()

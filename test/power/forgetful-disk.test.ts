@@ -140,9 +140,9 @@ describeDisk(`a disk that forgets what was not synced${reason === undefined ? ''
     expect([...seen].sort()).toEqual(['file,temp=old', 'file=new'])
   })
 
-  test('unsynced removals are kept each by itself, or up to some moment', async () => {
+  test('unsynced removals are kept each by itself, up to some moment, or the last one only', async () => {
     const outOfOrder = new Set<boolean>()
-    for (const fate of ['some', 'first'] as const) {
+    for (const fate of ['some', 'first', 'last'] as const) {
       const seen = new Set<string>()
       for (let seed = 0; seed < 60; seed++) {
         for (const name of ['1', '2', '3']) fs.writeFileSync(at(name), '')
@@ -153,6 +153,7 @@ describeDisk(`a disk that forgets what was not synced${reason === undefined ? ''
       }
       const inOrder = ['', '123', '23', '3']
       if (fate === 'first') expect([...seen].sort()).toEqual(inOrder)
+      else if (fate === 'last') expect([...seen]).toEqual(['12'])
       else outOfOrder.add([...seen].some((left) => !inOrder.includes(left)))
     }
     expect([...outOfOrder]).toEqual([true])
@@ -210,7 +211,7 @@ describeDisk(`a disk that forgets what was not synced${reason === undefined ? ''
     const seen = new Set<string>()
     for (let seed = 0; seed < 2; seed++) {
       writeDurably('file', 'old')
-      const { happened } = await disk.arm(2, 's', seed)
+      const { happened } = await disk.arm(2, 's', 0, seed)
       withFd(at('file'), 'r+', (fd) => {
         fs.writeSync(fd, 'one')
         fs.fdatasyncSync(fd)

@@ -15,8 +15,8 @@ export const root = ((): string => {
 
 const program = join(root, 'build', 'power', 'forgetful-fs')
 
-/** What becomes of unsynced changes at a cut; `first` (for names) keeps them up to some moment. */
-export type Fate = 'none' | 'all' | 'some' | 'first' | 'any'
+/** What becomes of unsynced changes at a cut; for names, `first` keeps them up to some moment, `last` the last one. */
+export type Fate = 'none' | 'all' | 'some' | 'first' | 'last' | 'any'
 
 /** What a cut can be set to wait for: letters out of `w` (writes), `s` (syncs) and `n` (changes of names). */
 export type Kinds = 'w' | 's' | 'n' | 'ws' | 'wn' | 'sn' | 'wsn'
@@ -86,22 +86,22 @@ export class ForgetfulDisk {
     await this.#ask(`cut ${seed} ${names} ${data}`)
   }
 
-  /** The power goes at the `count`-th request of these kinds from now; see `Armed`. */
-  arm(count: number, kinds: Kinds, seed: number): Promise<Armed> {
-    return this.#awaitEvent(`arm ${count} ${kinds} ${seed}`)
+  /** The power goes at the `count`-th request of these kinds from now, or `more` requests of any kind after it. */
+  arm(count: number, kinds: Kinds, more: number, seed: number): Promise<Armed> {
+    return this.#awaitEvent(`arm ${count} ${kinds} ${more} ${seed}`)
   }
 
   /**
-   * Stops before the `count`-th request of these kinds from now is done.
-   * Whoever asks for it waits until it is killed, and then `drop()` goes on without it.
+   * Stops right before that request is done. Whoever asks for it waits until it is killed; then `drop()` goes on without
+   * it, the power being on all the time.
    */
-  hold(count: number, kinds: Kinds): Promise<Armed> {
-    return this.#awaitEvent(`hold ${count} ${kinds}`)
+  hold(count: number, kinds: Kinds, more: number): Promise<Armed> {
+    return this.#awaitEvent(`hold ${count} ${kinds} ${more}`)
   }
 
   /** Takes back what was armed and has not happened; what happened before has been told when this resolves. */
   async disarm(): Promise<void> {
-    await this.#ask('arm 0 wsn 0')
+    await this.#ask('arm 0 wsn 0 0')
   }
 
   async drop(): Promise<void> {

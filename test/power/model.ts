@@ -8,8 +8,13 @@ export class Loss extends Error {
 
 type Recovered = Extract<Line, { tell: 'recovered' }>
 
-/** Knows from what the engine told which states it may have after a loss of power, and throws a `Loss` for any other. */
-export class Model {
+/** What knows from the lines of a program which states it may be found in; throws a `Loss` for any other. */
+export interface Model {
+  hear(line: Line): void
+}
+
+/** Knows from what the engine told which states it may have after a loss of power. */
+export class EngineModel implements Model {
   /** Whether the log's policy makes an operation durable before it is acknowledged. */
   readonly #always: boolean
   /** What was recovered last. */
@@ -45,8 +50,7 @@ export class Model {
         return
       case 'closed':
         return this.#acknowledge(this.#last)
-      case 'refused': // Right only without power, which the caller knows.
-      case 'stopped':
+      default: // A refused start is right only without power, which the caller knows.
     }
   }
 

@@ -7,36 +7,52 @@ import { root } from './forgetful-disk'
 import type { Line } from './lines'
 import { Loss } from './model'
 
-/** No engine takes that long to notice that its disk is gone, or to close. */
+/** No program takes that long to notice that its disk is gone, or to close. */
 const MS_MAX = 60_000
 
-/** One run of the engine, in a process of its own. */
+/** The programs whose power is cut. */
+export type Program = 'engine' | 'parts'
+
+/** One run of such a program, in a process of its own. */
 export class Run {
   /** Resolves when it has told what it recovered, or has ended without. */
   readonly recovered: Promise<void>
   /** Resolves when it has ended and all that it told has been heard. */
   readonly ended: Promise<void>
+  /** Resolves when it has done all that it was to do, or has ended before. */
+  readonly done: Promise<void>
   readonly #child: ChildProcessByStdio<null, Readable, Readable>
   readonly #hear: (line: Line) => void
   #toldRecovered: () => void = () => undefined
+  #toldDone: () => void = () => undefined
   #last: Line | undefined
   #loss: Error | undefined
   #stderr = ''
   #killed = false
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv, hear: (line: Line) => void) {
+  constructor(program: Program, args: readonly string[], env: NodeJS.ProcessEnv, hear: (line: Line) => void) {
     this.#hear = hear
-    const path = join(root, 'dist', 'test', 'power', 'engine.js')
+    const path = join(root, 'dist', 'test', 'power', `${program}.js`)
     const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
     this.#child = spawn(process.execPath, [path, ...args], { stdio, env: { ...process.env, ...env } })
     this.#child.stderr.on('data', (data: Buffer) => (this.#stderr += data.toString()))
     this.recovered = new Promise((resolve) => (this.#toldRecovered = resolve))
+    this.done = new Promise((resolve) => (this.#toldDone = resolve))
     this.ended = this.#end()
   }
 
   kill(): void {
     this.#killed = true
     this.#child.kill('SIGKILL')
+  }
+
+  get wasKilled(): boolean {
+    return this.#child.signalCode === 'SIGKILL'
+  }
+
+  /** It will kill itself, and that is as it should be. */
+  mayBeKilled(): void {
+    this.#killed = true
   }
 
   /**
@@ -49,8 +65,8 @@ export class Run {
     if (last?.tell === 'refused' && !powerWasCut) throw new Loss(`the start was refused: ${last.code}, ${last.message}`)
     if (last?.tell === 'stopped' && !powerWasCut) throw new Loss('the log stopped')
     const { exitCode, signalCode } = this.#child
-    if (exitCode === 0 || (this.#killed && signalCode === 'SIGKILL')) return
-    throw new Loss(`the engine ended with ${signalCode ?? exitCode}: ${this.#stderr}`)
+    if (exitCode === 0 || (this.#killed && this.wasKilled)) return
+    throw new Loss(`the program ended with ${signalCode ?? exitCode}: ${this.#stderr}`)
   }
 
   async #end(): Promise<void> {
@@ -62,6 +78,7 @@ export class Run {
     await Promise.all([closed, heard])
     clearTimeout(timer)
     this.#toldRecovered()
+    this.#toldDone()
   }
 
   #take(line: Line): void {
@@ -73,6 +90,7 @@ export class Run {
       this.#loss = error as Error
       this.kill()
     }
-    if (line.tell === 'recovered') this.#toldRecovered()
+    if (line.tell === 'recovered' || line.tell === 'started') this.#toldRecovered()
+    if (line.tell === 'done') this.#toldDone()
   }
 }

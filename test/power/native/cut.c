@@ -29,9 +29,10 @@ static void cut_directory(node* it, fate fate) {
   size_t first = draw_below(it->change_count + 1);
   for (size_t i = 0; i < it->change_count; i++) {
     bool some = draw_below(2) == 0;
-    if (fate == KEEP_ALL || (fate == KEEP_SOME && some) || (fate == KEEP_FIRST && i < first)) {
-      apply(&it->kept_entries, &it->changes[i]);
-    }
+    bool last = i + 1 == it->change_count;
+    bool kept = fate == KEEP_ALL || (fate == KEEP_SOME && some) || (fate == KEEP_FIRST && i < first) ||
+                (fate == KEEP_LAST && last);
+    if (kept) apply(&it->kept_entries, &it->changes[i]);
   }
   names_copy(&it->entries, &it->kept_entries);
   disk_clear_changes(it);

@@ -46,7 +46,7 @@ struct node {
 };
 
 // What becomes of the changes that were not synced when the power goes.
-typedef enum { LOSE_ALL, KEEP_ALL, KEEP_SOME, KEEP_FIRST, ANY_FATE } fate;
+typedef enum { LOSE_ALL, KEEP_ALL, KEEP_SOME, KEEP_FIRST, KEEP_LAST, ANY_FATE } fate;
 
 enum { ROOT_ID = 1, FILE_BYTES_MAX = 256 << 20 };
 

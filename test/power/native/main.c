@@ -6,9 +6,12 @@
 // directory through /proc/PID/root. It prints "ready", then obeys lines from standard input and answers each with "ok":
 //
 //   cut SEED [NAMES DATA]   the power goes now. NAMES and DATA say what becomes of unsynced names and bytes:
-//                           none, all, some, first (names only), or any of these, drawn from the seed (the default)
-//   arm COUNT KINDS SEED    the power goes at the COUNT-th request from now of these kinds, letters out of w (writes),
-//                           s (syncs) and n (names); right before or right after it is done. Then prints "cut"
+//                           none, all, some, first or last (names only), or any of these, drawn from the seed (the
+//                           default)
+//   arm COUNT KINDS MORE SEED   the power goes at the COUNT-th request from now of these kinds, letters out of w
+//   (writes),
+//                           s (syncs) and n (names), or MORE requests of any kind after it; right before or right
+//                           after that one is done. Then prints "cut"
 //   on                      mounts what was kept
 //   hold COUNT KINDS        stops before the COUNT-th request from now of these kinds and prints "held", so that
 //   whoever
@@ -41,6 +44,7 @@ static int fuse_fd = -1;
 static struct {
   uint64_t left;  // 0: not armed.
   int kinds;
+  uint64_t more;
   bool holds;
   uint64_t seed;
 } armed;
@@ -85,11 +89,11 @@ static void power_on(void) {
 }
 
 static fate fate_named(const char* name) {
-  static const char* const fates[] = {"none", "all", "some", "first", "any"};
+  static const char* const fates[] = {"none", "all", "some", "first", "last", "any"};
   for (fate it = LOSE_ALL; it <= ANY_FATE; it++) {
     if (strcmp(name, fates[it]) == 0) return it;
   }
-  errx(1, "what is left of unsynced changes is none, all, some, first or any, not %s", name);
+  errx(1, "what is left of unsynced changes is none, all, some, first, last or any, not %s", name);
 }
 
 static int kinds_named(const char* letters) {
@@ -100,22 +104,23 @@ static int kinds_named(const char* letters) {
   return kinds;
 }
 
-static void arm(uint64_t count, const char* kinds, bool holds, uint64_t seed) {
+static void arm(uint64_t count, const char* kinds, uint64_t more, bool holds, uint64_t seed) {
   armed.left = count;
   armed.kinds = kinds_named(kinds);
+  armed.more = more;
   armed.holds = holds;
   armed.seed = seed;
 }
 
 static void obey(const char* line) {
   char names_fate[20] = "any", data_fate[20] = "any", kinds[20];
-  unsigned long long seed, count;
+  unsigned long long seed, count, more;
   if (sscanf(line, "cut %llu %19s %19s", &seed, names_fate, data_fate) >= 1) {
     cut(seed, fate_named(names_fate), fate_named(data_fate));
-  } else if (sscanf(line, "arm %llu %19s %llu", &count, kinds, &seed) == 3) {
-    arm(count, kinds, false, seed);
-  } else if (sscanf(line, "hold %llu %19s", &count, kinds) == 2) {
-    arm(count, kinds, true, 0);
+  } else if (sscanf(line, "arm %llu %19s %llu %llu", &count, kinds, &more, &seed) == 4) {
+    arm(count, kinds, more, false, seed);
+  } else if (sscanf(line, "hold %llu %19s %llu", &count, kinds, &more) == 3) {
+    arm(count, kinds, more, true, 0);
   } else if (strcmp(line, "drop") == 0) {
     if (held_unique == 0) errx(1, "no request is held");
     fuse_refuse(fuse_fd, held_unique);
@@ -147,7 +152,12 @@ static bool obey_input(void) {
 
 static bool is_last(const void* request) {
   if (armed.left == 0 || (fuse_kind(request) & armed.kinds) == 0) return false;
-  return --armed.left == 0;
+  if (--armed.left > 0) return false;
+  if (armed.more == 0) return true;
+  armed.left = armed.more;
+  armed.more = 0;
+  armed.kinds = WRITES | SYNCS | NAMES;
+  return false;
 }
 
 static void serve_request(void) {

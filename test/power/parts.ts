@@ -1,0 +1,165 @@
+/**
+ * What the engine does not do, on a disk whose power is cut: epochs of a store, resets of a log, damaged slices that are
+ * set aside. Store and log are used by themselves here, one step after the other.
+ *
+ *   node dist/test/power/parts.js DIRECTORY SEED always|everysec|no [STEPS close|stay]
+ *
+ * STEPS is how many random steps there are, or their names with commas between them.
+ */
+import { join } from 'node:path'
+import { FileOperationLog, FileStore, isForksnapError, Snapshotter } from '../../src/index'
+import { Draw } from './draw'
+import { tell } from './lines'
+
+const [directory = '', seed = '1', policy = 'always', limit, then] = process.argv.slice(2)
+const draw = new Draw(Number(seed))
+const steps = { append, prune, reset, save, epoch: beginEpoch }
+const planned = limit === undefined || /^\d+$/.test(limit) ? undefined : limit.split(',')
+const stepsMax = planned?.length ?? (limit === undefined ? Infinity : Number(limit))
+
+const ROWS = 20
+const TEXT_BYTES = 100
+const APPENDS_MAX = 30
+/** A reset goes on from the next multiple, so that the last id tells how often the log was reset. */
+const IDS_OF_A_RESET = 1_000_000
+
+// Without the child's own syncs, so that the store's is what keeps a slice.
+const store = new FileStore({ directory: join(directory, 'data', 'slices'), keep: { count: 3 }, syncEveryBytes: 0 })
+const log = new FileOperationLog({
+  directory: join(directory, 'data', 'log'),
+  fsync: policy as 'always' | 'everysec' | 'no',
+  segmentBytes: 4096,
+})
+let position = 0
+const snapshotter = new Snapshotter({
+  store,
+  meta: () => ({ position: BigInt(position) }),
+  write(slice) {
+    const rows = slice.table('row', [['text', 'text']])
+    for (let row = 0; row < ROWS; row++) rows.row(`${position}-${row}`.padEnd(TEXT_BYTES, 'x'))
+  },
+  intervalMs: 0,
+  retry: { attempts: 0 },
+})
+
+snapshotter.on('pruned', ({ sliceIds }) => tell({ tell: 'removed', sliceIds: sliceIds.map(Number) }))
+
+/** Reads every slice in full. Damaged ones are set aside; returns their ids. */
+async function setAsideDamaged(): Promise<number[]> {
+  const damaged: number[] = []
+  for (const { sliceId } of await store.list()) {
+    try {
+      const source = await store.open(sliceId)
+      await source.verify().finally(() => source.close())
+    } catch (error) {
+      if (!isForksnapError(error, 'ERR_SLICE_CORRUPT')) throw error
+      damaged.push(Number(sliceId))
+    }
+  }
+  return damaged
+}
+
+/** Every entry must be there and be the one that was appended. */
+async function readLog(): Promise<void> {
+  const { firstId } = await log.start()
+  let next = firstId
+  if (next > 0n) {
+    for await (const entries of log.read(next - 1n)) {
+      for (const { id, params } of entries) {
+        const said = (params as { id: number }).id
+        if (id !== next || said !== Number(id)) throw new Error(`entry ${id} says ${said} in the place of ${next}`)
+        next++
+      }
+    }
+    if (next !== log.lastId + 1n) throw new Error(`the log ends at ${log.lastId}, its entries before ${next}`)
+  }
+}
+
+async function start(): Promise<void> {
+  await readLog()
+  await store.start()
+  const damaged = await setAsideDamaged()
+  await snapshotter.start()
+  const slices = await store.list()
+  const current = slices.filter(({ epoch }) => epoch === store.epoch)
+  position = Number(current[0]?.position ?? 0n)
+  tell({
+    tell: 'started',
+    lastId: Number(log.lastId),
+    epoch: Number(store.epoch),
+    position,
+    sliceIds: slices.map(({ sliceId }) => Number(sliceId)),
+    damaged,
+  })
+}
+
+async function append(): Promise<void> {
+  for (let left = draw.whole(1, APPENDS_MAX); left > 0; left--) {
+    const id = Number(log.lastId) + 1
+    tell({ tell: 'operation', id, cell: 0, value: '' })
+    await log.append({ method: 'put', params: { id, text: ''.padEnd(TEXT_BYTES, 'x') } }).durable
+    tell({ tell: 'durable', id })
+  }
+}
+
+async function reset(): Promise<void> {
+  const id = (Math.floor(Number(log.lastId) / IDS_OF_A_RESET) + 1) * IDS_OF_A_RESET
+  tell({ tell: 'resetting', id })
+  await log.reset(BigInt(id))
+  tell({ tell: 'reset', id })
+}
+
+/** All that may go goes; what is left must still be whole. */
+async function prune(): Promise<void> {
+  await log.prune(log.lastId)
+}
+
+async function save(): Promise<void> {
+  position++
+  tell({ tell: 'saving', position })
+  await snapshotter.save()
+  tell({ tell: 'saved', position })
+}
+
+async function beginEpoch(): Promise<void> {
+  const epoch = Number(store.epoch) + 1
+  tell({ tell: 'beginning', epoch })
+  position = 0
+  await snapshotter.reset()
+  tell({ tell: 'begun', epoch })
+}
+
+function nextStep(count: number): () => Promise<void> {
+  const name = planned?.[count]
+  if (name === undefined) return draw.one([append, append, append, prune, reset, save, save, beginEpoch])
+  if (!Object.hasOwn(steps, name)) throw new Error(`there is no step ${name}`)
+  return steps[name as keyof typeof steps]
+}
+
+async function run(): Promise<void> {
+  try {
+    await start()
+  } catch (error) {
+    if (!isForksnapError(error)) throw error
+    tell({ tell: 'refused', code: error.code, message: error.message })
+    return process.exit(0)
+  }
+  try {
+    for (let count = 0; count < stepsMax; count++) await nextStep(count)()
+  } catch (error) {
+    // Without power every step fails.
+    if (!isForksnapError(error)) throw error
+    tell({ tell: 'stopped' })
+    return process.exit(0)
+  }
+  if (then === 'stay') {
+    tell({ tell: 'done' })
+    return void setInterval(() => undefined, 60_000) // Until it is killed.
+  }
+  await snapshotter.close()
+  await log.close()
+  await store.close()
+  tell({ tell: 'closed' })
+}
+
+void run()

@@ -1,0 +1,66 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { syncSteps, type SyncStep } from '../../src/failpoint'
+import { root, whyNoDisk } from './forgetful-disk'
+import { lossAt, probes } from './probes'
+import { runRounds } from './rounds'
+
+const reason = whyNoDisk()
+if (reason !== undefined) console.warn(`Power tests are skipped: ${reason}`)
+const describeDisk = reason === undefined ? describe : describe.skip
+
+jest.setTimeout(600_000)
+
+const ROUNDS_OF_ENGINE = 40
+const ROUNDS_OF_PARTS = 10
+
+describeDisk('a loss of power at random moments', () => {
+  test(`nothing that was acknowledged is lost (${ROUNDS_OF_ENGINE} rounds)`, async () => {
+    const report = await runRounds({ program: 'engine', rounds: ROUNDS_OF_ENGINE, seed: Date.now() % 2 ** 31 })
+    expect(report.loss).toBeUndefined()
+    expect(report.rounds).toBe(ROUNDS_OF_ENGINE)
+    for (const count of [report.cuts, report.kills, report.acknowledged, report.saved]) expect(count).toBeGreaterThan(0)
+  })
+
+  test(`nor of epochs, resets of a log, damaged slices set aside (${ROUNDS_OF_PARTS} rounds)`, async () => {
+    const report = await runRounds({ program: 'parts', rounds: ROUNDS_OF_PARTS, seed: Date.now() % 2 ** 31 })
+    expect(report.loss).toBeUndefined()
+    expect(report.acknowledged).toBeGreaterThan(0)
+  })
+})
+
+const probed = Object.keys(probes) as SyncStep[]
+
+describeDisk('a loss of power at the moment at which one sync is all that counts', () => {
+  test.each(probed)('%s: nothing is lost, and without that sync something is', async (step) => {
+    const probe = probes[step]
+    if (probe === undefined) throw new Error(`no probe for ${step}`)
+    await expect(lossAt(probe)).resolves.toBeUndefined()
+    await expect(lossAt(probe, step)).resolves.toEqual(expect.any(String))
+  })
+})
+
+/** Files of src/ that sync outside of a named step, and why that is right. */
+const UNNAMED: { readonly [file: string]: string } = {
+  'slice/target.ts': "the child's own syncs spread the writing; the store syncs the slice before it gets its name",
+  'store/safe-open.ts': 'the helper that syncs a directory, and who syncs a new one, within a step',
+  'store/command.ts': "CommandStore's index",
+  'store/command-index.ts': "CommandStore's index",
+  'store/postgres-spool.ts': "PostgresStore's spool",
+}
+
+describe('every sync of the code', () => {
+  test('of a FileStore and a FileOperationLog has a probe', () => {
+    expect([...syncSteps].sort()).toEqual([...probed].sort())
+  })
+
+  test('is in a named step', () => {
+    const source = join(root, 'src')
+    const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+    const unnamed = files.filter((name) => {
+      const lines = readFileSync(join(source, name), 'utf8').split('\n')
+      return lines.some((line) => /\bf(data)?sync\w*\(/.test(line) && !line.includes('syncStep('))
+    })
+    expect(unnamed.sort()).toEqual(Object.keys(UNNAMED).sort())
+  })
+})
