@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { closeSync, constants, createReadStream, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { ForksnapError, isForksnapError } from '../errors'
 import { checkEpoch, joinOwner } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
@@ -14,7 +13,6 @@ import { checkReported, commit, enter, type Publication, wasCommitted } from './
 import { openRegular } from './safe-open'
 import type { BeginRequest, Begun, CommitRequest } from './writer-process-protocol'
 
-const run = promisify(execFile)
 const APPLICATION = 'forksnap writer'
 
 interface Fifo {
@@ -55,7 +53,7 @@ export class WriterSlice {
       )
       const sliceId = spooled?.sliceId ?? (await nextSliceId(session, layout))
       const slice = new WriterSlice(request, session, sliceId)
-      if (spooled === undefined) await slice.#makeFifo()
+      if (spooled === undefined) slice.#makeFifo()
       return slice
     } catch (error) {
       await session.close()
@@ -67,12 +65,15 @@ export class WriterSlice {
     return { sliceId: this.#sliceId, backend: this.#session.backend, fifo: this.#fifo?.path ?? '' }
   }
 
-  /** A FIFO, since Node has no `pipe()`: it has no name any more once both ends are open. */
-  async #makeFifo(): Promise<void> {
+  /**
+   * A FIFO, since Node has no `pipe()`: it has no name any more once both ends are open. All at once, so that the end of
+   * the parent cannot come between the folder and the knowledge of it.
+   */
+  #makeFifo(): void {
     const folder = mkdtempSync(join(tmpdir(), 'forksnap-writer-'))
     try {
       const path = join(folder, 'slice')
-      await run('mkfifo', ['-m', '600', path])
+      execFileSync('mkfifo', ['-m', '600', path])
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
       this.#fifo = { folder, path, fd }
     } catch (error) {

@@ -97,3 +97,14 @@ export async function until(ask: () => Promise<readonly unknown[]>): Promise<voi
   // The turn of the loop lets what is waited for happen, if it happens in this process.
   while ((await ask()).length === 0) await setImmediate()
 }
+
+/** Writes and commits a slice that the database may refuse while it is still being written. */
+export async function commitAnyway(
+  sink: SliceSink,
+  write: (slice: SliceWriter) => void,
+  meta: SliceMeta = {},
+): Promise<SliceInfo> {
+  const { bytes, trailer } = render(sink, write, meta)
+  await writeBytes(sink.fd, bytes).catch(() => undefined) // The commit tells why the pipe was broken.
+  return sink.commit({ meta, trailer })
+}
