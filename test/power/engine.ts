@@ -119,7 +119,7 @@ async function run(): Promise<void> {
   await saving
   if (then === 'stay') {
     tell({ tell: 'done' })
-    return void setInterval(() => undefined, 60_000) // Until it is killed.
+    return void process.stdin.resume().once('end', () => process.exit(0)) // Until it is killed, or the test is.
   }
   await snapshotter.close()
   await log.close()

@@ -2,7 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { root } from './forgetful-disk'
 import type { Line } from './lines'
 import { Loss } from './model'
@@ -21,7 +21,7 @@ export class Run {
   readonly ended: Promise<void>
   /** Resolves when it has done all that it was to do, or has ended before. */
   readonly done: Promise<void>
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #hear: (line: Line) => void
   #toldRecovered: () => void = () => undefined
   #toldDone: () => void = () => undefined
@@ -33,8 +33,9 @@ export class Run {
   constructor(program: Program, args: readonly string[], env: NodeJS.ProcessEnv, hear: (line: Line) => void) {
     this.#hear = hear
     const path = join(root, 'dist', 'test', 'power', `${program}.js`)
-    const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
+    const stdio: ['pipe', 'pipe', 'pipe'] = ['pipe', 'pipe', 'pipe']
     this.#child = spawn(process.execPath, [path, ...args], { stdio, env: { ...process.env, ...env } })
+    this.#child.stdin.on('error', () => undefined) // Nothing is written there; its end tells that this process is gone.
     this.#child.stderr.on('data', (data: Buffer) => (this.#stderr += data.toString()))
     this.recovered = new Promise((resolve) => (this.#toldRecovered = resolve))
     this.done = new Promise((resolve) => (this.#toldDone = resolve))
