@@ -40,14 +40,19 @@ export function asStoreError(error: unknown, doing: string, path: string): Forks
  * one counts as new: who made it may have been killed before its entry was durable.
  */
 export async function makeDirectory(path: string): Promise<void> {
+  await makeWithParents(path, true)
+}
+
+async function makeWithParents(path: string, parentsMayBeMissing: boolean): Promise<void> {
   try {
     await mkdir(path, { mode: DIRECTORY_MODE })
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'EEXIST') return syncIfNew(path, 0)
-    if (errno !== 'ENOENT' || dirname(path) === path) throw error
-    await makeDirectory(dirname(path))
-    await makeDirectory(path)
+    if (errno !== 'ENOENT' || !parentsMayBeMissing || dirname(path) === path) throw error
+    await makeWithParents(dirname(path), true)
+    // Where nothing can be made, as in /proc, the answer may be ENOENT again.
+    await makeWithParents(path, false)
     return
   }
   await chmod(path, DIRECTORY_MODE)

@@ -50,6 +50,11 @@ describe('a FileStore directory', () => {
     await store.start()
   })
 
+  it('may not be where nothing can be made', async () => {
+    const store = bench.store({ directory: join('/proc/self/nowhere', 'data', 'slices') })
+    await expect(store.start()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'ENOENT' })
+  })
+
   it('may not have a lock or an epoch that is a symbolic link', async () => {
     for (const name of ['lock', 'epoch']) {
       const store = bench.store()
