@@ -197,7 +197,11 @@ int main(int argc, char** argv) {
   for (;;) {
     struct pollfd polled[] = {{STDIN_FILENO, POLLIN, 0}, {held_unique == 0 ? fuse_fd : -1, POLLIN, 0}};
     if (poll(polled, 2, -1) < 0 && errno != EINTR) err(1, "cannot wait");
-    if (polled[0].revents != 0 && !obey_input()) return 0;
+    if (polled[0].revents != 0 && !obey_input()) break;
     if (fuse_fd >= 0 && held_unique == 0 && (polled[1].revents & POLLIN) != 0) serve_request();
   }
+  // Whoever made the folder may be gone, and nothing is in it.
+  umount2(directory, MNT_DETACH);
+  rmdir(directory);
+  return 0;
 }
