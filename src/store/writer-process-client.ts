@@ -25,6 +25,8 @@ export class WriterProcess {
   #ready: Promise<void> = Promise.resolve()
   #lastId = 0
   #closed = false
+  /** The writer before the present one, and how it ended. */
+  #former: { readonly pid: number | undefined; readonly how: string } | undefined
 
   get pid(): number | undefined {
     return this.#child?.pid
@@ -44,7 +46,7 @@ export class WriterProcess {
     pid?: number,
   ): Promise<Awaited<ReturnType<Methods[M]>>> {
     if (this.#closed) throw new ForksnapError('ERR_INVALID_STATE', 'The store is closed')
-    if (pid !== undefined && pid !== this.pid) throw gone('has ended')
+    if (pid !== undefined && pid !== this.pid) throw gone(pid === this.#former?.pid ? this.#former.how : 'has ended')
     await this.start()
     const id = ++this.#lastId
     return new Promise<Awaited<ReturnType<Methods[M]>>>((resolve, reject) => {
@@ -88,6 +90,7 @@ export class WriterProcess {
         const error = gone(how)
         reject(error)
         this.#over(child, error, ready)
+        this.#former = { pid: child.pid, how }
       }
       // A question that finds the writer gone is an error too; its exit, which follows, says how it ended.
       child.on('error', (error) => {

@@ -1,9 +1,11 @@
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
 import { describeUnless } from '../helpers/store-fixture'
 import { postgresPlaces, type Databases } from './places'
+import { runRestarts } from './restarts'
 import { runRounds, runToFailpoint } from './rounds'
 
-const ROUNDS = 60
+const ROUNDS = 200
+const RESTARTS = 100
 const SEED = 20261124
 
 let cluster: Cluster
@@ -32,4 +34,11 @@ describeUnless(reasonAgainstPostgres, 'an engine with its slices and its log in 
     const reports = await Promise.all([1, 2].map((seed) => runRounds(places, ROUNDS / 2, SEED + seed)))
     for (const { acknowledged, saved } of reports) expect([acknowledged > 0, saved > 0]).toEqual([true, true])
   }, 300_000)
+
+  it(`when the server crashes and starts again ${RESTARTS} times, in the middle of slices and of batches`, async () => {
+    const place = cluster.url(await cluster.createDatabase())
+    const report = await runRestarts(place, () => cluster.restart('immediate'), RESTARTS, SEED)
+    expect(report.restarts).toBe(RESTARTS)
+    for (const count of [report.duringSnapshots, report.saved, report.notSaved]) expect(count).toBeGreaterThan(0)
+  }, 600_000)
 })
