@@ -22,6 +22,8 @@ export type ForksnapErrorCode =
   | 'ERR_CHILD_TIMEOUT'
   /** Somebody else took the child's exit status, so nobody knows how it ended; nothing was committed. */
   | 'ERR_CHILD_STATUS_UNKNOWN'
+  /** A store or a log did not answer within its limit; what it was asked for may still be done. */
+  | 'ERR_TIMEOUT'
   /** The caller's `AbortSignal` ended the work. */
   | 'ERR_ABORTED'
   /** The slice's bytes are damaged; `offset` says where. */

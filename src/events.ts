@@ -21,9 +21,9 @@ export interface SnapshotterEvents<M extends SliceMeta = SliceMeta> {
   retry: [event: { readonly failures: number; readonly delayMs: number; readonly error: unknown }]
   /** The other threads were too busy to fork; the same save tries again after so many milliseconds. */
   busy: [event: { readonly attempt: number; readonly delayMs: number; readonly error: unknown }]
-  /** Retention removed these slices, durably. */
+  /** Retention removed these slices, durably. It follows `saved`, and may come while the next save is running. */
   pruned: [event: { readonly sliceIds: readonly bigint[] }]
-  /** Something failed that does not concern the published slice. */
+  /** Something failed or took longer than `limits.cleanupMs` that does not concern the published slice. */
   cleanupFailed: [error: unknown, event: { readonly step: CleanupStep }]
 }
 

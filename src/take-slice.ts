@@ -11,11 +11,12 @@ import { measureLoopDelay } from './loop-delay'
 import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
 import type { Saved, SaveReason } from './saved'
-import { abortReason, orAborted, throwIfAborted } from './shared-work'
+import { abortReason, throwIfAborted } from './shared-work'
 import type { SliceMeta, SliceTrailer } from './slice/types'
 import { createSliceWriter, fdTarget } from './slice/writer'
 import type { SliceSink } from './store/store'
 import type { WarmUp, WarmUpReport } from './warm-up'
+import { within } from './within'
 
 /** What one save tells while it goes on. */
 export interface TakeHooks {
@@ -71,14 +72,17 @@ async function take<M extends SliceMeta>(
 ): Promise<Saved<M>> {
   const begun = performance.now()
   throwIfAborted(signal)
-  const sink = await options.store.create()
+  const sink = await createSink(options, signal, hooks)
   try {
     const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
     const longestGapMs = await longestGap()
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
     const { log } = options
-    if (log !== undefined) await step('snapshot.log-sync', () => orAborted(log.sync(meta.position), signal))
+    if (log !== undefined) {
+      const sync = () => log.sync(meta.position)
+      await step('snapshot.log-sync', () => within(sync(), options.limits.answerMs, "The log's sync()", signal))
+    }
     throwIfAborted(signal)
     const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
     return {
@@ -101,6 +105,24 @@ async function take<M extends SliceMeta>(
     const told = signal.aborted ? error : await explained(sink, error)
     await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
     throw told
+  }
+}
+
+/** A sink that comes after its save was given up is cancelled. */
+async function createSink<M extends SliceMeta>(
+  { store, limits }: ResolvedOptions<M>,
+  signal: AbortSignal,
+  hooks: TakeHooks,
+): Promise<SliceSink> {
+  const coming = store.create()
+  try {
+    return await within(coming, limits.answerMs, "The store's create()", signal)
+  } catch (error) {
+    void coming.then(
+      (late) => late.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError)),
+      () => undefined, // Either the error that is thrown here, or nobody's any more.
+    )
+    throw error
   }
 }
 

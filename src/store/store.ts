@@ -27,7 +27,10 @@ export interface SliceStore {
   remove(sliceId: bigint): Promise<void>
   /** Begins a new epoch, durably: slices of older epochs are never the newest again. Returns the new epoch. */
   beginEpoch(): Promise<bigint>
-  /** Removes what the retention policy no longer keeps; returns the removed ids. Never removes the newest good slice. */
+  /**
+   * Removes what the retention policy no longer keeps; returns the removed ids. Never removes the newest good slice. One
+   * call at a time, but perhaps beside a `create()` or a sink's `commit()` and `cancel()`.
+   */
   prune(): Promise<bigint[]>
   /** Releases the lock. Idempotent. */
   close(): Promise<void>
