@@ -12,6 +12,7 @@ import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
 import type { Saved, SaveReason } from './saved'
 import { abortReason, throwIfAborted } from './shared-work'
+import { packTrailer, unpackTrailer } from './slice/control'
 import type { SliceMeta, SliceTrailer } from './slice/types'
 import { createSliceWriter, fdTarget } from './slice/writer'
 import type { SliceSink } from './store/store'
@@ -228,6 +229,8 @@ function forkJob<M extends SliceMeta>(
       checkWritten(options.write(writer))
       return writer.finish()
     },
+    // Whatever the format admits fits like this, while a clone of it may be several times as long.
+    result: { encode: packTrailer, decode: unpackTrailer },
     keepFds: [sink.fd],
     child: options.child,
     limits: { quiesceMs, stallMs, totalMs },

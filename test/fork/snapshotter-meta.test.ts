@@ -48,3 +48,15 @@ describe('a value that is computed', () => {
     expect(await run('computedValue')).toEqual({ warmUps: true, calls: 0, values: [1, 1] })
   })
 })
+
+describe('a trailer as long as the format admits', () => {
+  it('is saved through every kind of store, whatever it needs in memory', async () => {
+    const values = { ok: true, values: ['x'], blobs: 0 }
+    const names = { ok: true, values: [], blobs: 10_000 }
+    expect(await run('largeTrailersAreSaved')).toEqual({
+      ...{ 'text in a file': values, 'text through a pipe': values },
+      ...{ 'numbers in a file': values, 'numbers through a pipe': values },
+      ...{ 'names in a file': names, 'names through a pipe': names },
+    })
+  })
+})
