@@ -109,7 +109,7 @@ function childError(
   end: ChildEnd,
   page: PageState,
   pid: number,
-  killed: KillReason | 'aborted' | undefined,
+  killSent: KillReason | 'aborted' | undefined,
   job: { limits: ForkLimits; signal?: AbortSignal },
 ): ForksnapError | undefined {
   if (end === 'unknown') {
@@ -121,6 +121,8 @@ function childError(
     )
   }
   if (end.exited && end.exitCode === 0 && page.outcome === Outcome.returned) return undefined
+  // A kill that was sent counts only if it was what ended the child: its own failure, or another signal, may have come first.
+  const killed = end.signal === 'SIGKILL' ? killSent : undefined
   if (killed === 'aborted') return aborted(job.signal)
   const { stallMs, totalMs } = job.limits
   if (killed === 'stalled') {

@@ -103,7 +103,7 @@ async function take<M extends SliceMeta>(
       attempts,
     }
   } catch (error) {
-    const told = signal.aborted ? error : await explained(sink, error)
+    const told = await explained(sink, error)
     await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
     throw told
   }
