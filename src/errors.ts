@@ -50,6 +50,8 @@ export type ForksnapErrorCode =
   | 'ERR_LOCKED'
   /** A newer owner has taken over; this process may not publish any more. */
   | 'ERR_FENCED'
+  /** This process began a new epoch after the slice was begun, which was therefore not published; save again. */
+  | 'ERR_EPOCH_CHANGED'
   /** A symbolic link, a foreign owner or open permissions where a slice should be. */
   | 'ERR_UNSAFE_PATH'
   /** The store could not write, sync, publish or read; `cause` is the system's error. */

@@ -60,8 +60,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   #next: Flight<M> | undefined
   #starting: Promise<void> | undefined
   #started = false
-  /** Of the newest slice of the store's epoch: no later one may be before it. */
-  #newestPosition = 0n
+  /** The newest slice: no later one of its epoch may be before it. */
+  #newest = { epoch: 0n, position: 0n }
   #resetting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
@@ -79,6 +79,10 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
         this.#tell('skipped', { reason: 'interval' })
       },
       retrying: (event) => this.#tell('retry', event),
+      stopped: (error) => {
+        this.#stats.scheduleStopped(error)
+        this.#tell('stopped', error)
+      },
     })
     const { store, log, limits } = this.#options
     this.#cleanup = new Cleanup(store, log, limits.cleanupMs, {
@@ -108,7 +112,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     const { store } = this.#options
     await store.start()
     const [newest] = await store.list()
-    this.#newestPosition = newest?.epoch === store.epoch ? newest.position : 0n
+    if (newest !== undefined) this.#newest = newest
     this.#started = true
     if (this.#closing === undefined) this.#schedule.start()
   }
@@ -179,9 +183,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     // A slice that was published at the last moment has begun a cleanup, whose positions the new epoch does not share.
     this.#cleanup.abandon()
     await this.#cleanup.settled()
-    const epoch = await this.#options.store.beginEpoch()
-    this.#newestPosition = 0n
-    return epoch
+    return this.#options.store.beginEpoch()
   }
 
   /**
@@ -270,7 +272,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     } catch (error) {
       throw this.#notSaved(flight, signal, error)
     }
-    this.#newestPosition = saved.position
+    this.#newest = saved
     this.#stats.saved(saved)
     this.#ended()
     this.#schedule.saved()
@@ -283,14 +285,16 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   /** Tells a snapshot that was ended on purpose from one that failed; returns the error for its callers. */
   #notSaved({ reason }: Flight<M>, signal: AbortSignal, error: unknown): unknown {
     const aborted = signal.aborted && isForksnapError(error, 'ERR_ABORTED')
-    if (aborted) this.#stats.aborted()
+    const obsolete = isForksnapError(error, 'ERR_EPOCH_CHANGED')
+    if (aborted || obsolete) this.#stats.aborted()
     else this.#stats.failed(error)
     this.#ended()
     if (aborted) this.#schedule.aborted()
+    else if (obsolete) this.#schedule.obsolete(error)
     else this.#schedule.failed(error)
     this.#launchNext()
     const told = aborted ? abortReason(signal) : error
-    this.#tell(aborted ? 'aborted' : 'failed', told, { reason })
+    this.#tell(aborted || obsolete ? 'aborted' : 'failed', told, { reason })
     return told
   }
 
@@ -318,7 +322,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     return {
       warmedUp: ({ rows, ms }) => this.#stats.warmedUp(rows, ms),
       longestGap: (ms) => this.#stats.longestGap(ms),
-      newestPosition: () => this.#newestPosition,
+      // An epoch may begin in the store as well as by reset().
+      newestPosition: () => (this.#newest.epoch === this.#options.store.epoch ? this.#newest.position : 0n),
       forking: () => {
         this.#stats.forking()
         flight.forked = true

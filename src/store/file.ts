@@ -132,7 +132,7 @@ export class FileStore implements SliceStore {
 
   /**
    * Slices of older epochs stay until they are pruned; `openNewest()` passes them over. Unfinished slices of the old
-   * epoch can no longer be committed. If only the last step fails, the sync of the directory, then the new epoch is in
+   * epoch can no longer be committed (`ERR_EPOCH_CHANGED`). If only the last step fails, the sync of the directory, then the new epoch is in
    * force here although it may be lost in a crash: slices written from now on must not be older than the file says.
    */
   beginEpoch(): Promise<bigint> {

@@ -131,6 +131,7 @@ export class PostgresStore implements SliceStore {
     const epoch = this.epoch
     return {
       writer: this.#writer,
+      currentEpoch: () => this.epoch,
       lookUp: ({ sliceId, backend }) => wasCommitted(() => this.#open(), layout, sliceId, backend),
       describe: (sliceId, { meta, trailer }: CommitResult, createdAt) => {
         this.#good.add(sliceId)
@@ -173,7 +174,7 @@ export class PostgresStore implements SliceStore {
     })
   }
 
-  /** Unfinished slices of the old epoch can no longer be committed. */
+  /** Unfinished slices of the old epoch can no longer be committed: `ERR_EPOCH_CHANGED`. */
   beginEpoch(): Promise<bigint> {
     return this.#changes.run(async () => {
       this.#assertOwned()

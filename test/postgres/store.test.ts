@@ -113,7 +113,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     const stale = await store.create()
     expect(await store.beginEpoch()).toBe(3n)
     const result = { meta: {}, trailer: writeInto(stale, numbers(1)) }
-    await expect(stale.commit(result)).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    await expect(stale.commit(result)).rejects.toMatchObject({ code: 'ERR_EPOCH_CHANGED' })
     expect(await openNewest(store)).toBeNull()
     const { sliceId } = await publishInto(store, numbers(2))
     expect((await ids(store))[0]).toBe(sliceId)

@@ -116,7 +116,7 @@ describe('the index of a CommandStore', () => {
     const sink = await store.create()
     const trailer = writeContents({ fd: sink.fd, sliceId: sink.sliceId, writing: sink.writing })
     await store.beginEpoch()
-    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_EPOCH_CHANGED' })
     expect(existsSync(stored(1))).toBe(false)
   })
 
