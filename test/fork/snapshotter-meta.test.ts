@@ -20,7 +20,7 @@ describe('what meta() returned', () => {
 
   it('is refused before the fork if no slice can hold it, and the next save works', async () => {
     expect(await run('refused')).toEqual({
-      ...{ outcomes: ['ERR_INVALID_VALUE'], count: 8, failures: 8, published: ['1'] },
+      ...{ outcomes: ['ERR_INVALID_VALUE'], count: 9, failures: 9, published: ['1'] },
       ...{ forks: 2, files: 2 },
     })
   })
