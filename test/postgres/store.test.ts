@@ -5,7 +5,7 @@ import { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
 import { numbers, PostgresStores, publishInto, readAll, writeInto } from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
-import { codeThrown, rejection } from '../helpers/store-slices'
+import { closedWhileCreating, codeThrown, rejection } from '../helpers/store-slices'
 import { isAlive } from '../helpers/fixture'
 import { writeSlice } from '../helpers/slice-memory'
 
@@ -96,6 +96,16 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     const result = { meta, trailer: writeInto(other, numbers(5)) }
     await expect(other.commit(result)).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
     expect(await store.list()).toEqual([])
+  })
+
+  it('withdraws a slice that is being created while it is closed, and begins none after that', async () => {
+    const store = await started()
+    const { meanwhile } = await closedWhileCreating(store, '/nowhere')
+    expect(meanwhile).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    await store.start()
+    expect(await store.list()).toEqual([])
+    await publishInto(store, numbers(1))
+    expect(await store.list()).toHaveLength(1)
   })
 
   it('keeps slices in the order of epoch, position and id, and forgets those before a reset', async () => {
