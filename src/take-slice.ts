@@ -155,6 +155,7 @@ async function forkWhenWarm<M extends SliceMeta>(
   hooks: TakeHooks,
 ) {
   let warmed: WarmUpReport = { rows: 0, ms: 0, longestPassMs: 0 }
+  warmUp.begin()
   for (let warmUps = 1; ; warmUps++) {
     const last = await warmUp.run(options.write, writerOptions(sink, {}), signal)
     warmed = sumOf(warmed, last)
