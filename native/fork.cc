@@ -136,6 +136,11 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kNotParked;
       return result;
     }
+    if (hold.woken() != 0) {
+      result.kind = ForkResult::Kind::kBusy;
+      result.look.busy_tid = hold.woken();
+      return result;
+    }
     const auto before_look = Clock::now();
     result.look = LookUntilAtRest(hold.tids());
     result.look_ms = MsSince(before_look);
@@ -202,7 +207,8 @@ Napi::Value LookOnly(const Napi::CallbackInfo& info) {
   if (!quiescence.active()) return Napi::Boolean::New(info.Env(), false);
   quiescence.ParkIsolates();
   const Quiescence::Hold hold(quiescence);
-  return Napi::Boolean::New(info.Env(), hold.complete() && LookUntilAtRest(hold.tids()).at_rest);
+  if (!hold.complete() || hold.woken() != 0) return Napi::Boolean::New(info.Env(), false);
+  return Napi::Boolean::New(info.Env(), LookUntilAtRest(hold.tids()).at_rest);
 }
 
 StatusPage* PageOf(const Napi::Value& value) { return value.As<Napi::External<StatusPage>>().Data(); }

@@ -94,6 +94,8 @@ export interface NativeBinding {
   quiesceBegin(onEvent: () => void, patienceMs: number): void
   quiesceScan(): void
   quiesceParkPool(): void
+  quiesceWatchPool(): void
+  quiesceExcusePool(): boolean
   quiesceParkV8Workers(): void
   quiesceReleaseIsolates(): void
   quiesceUnpark(patienceMs: number): void
@@ -151,7 +153,7 @@ function candidates(): string[] {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'quiesceUnpark' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'quiesceExcusePool' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

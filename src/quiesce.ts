@@ -21,6 +21,11 @@ const LEARN_MS = 50
  */
 const HOLD_FIRST_MS = 125
 const HOLD_MOST_MS = 1000
+/**
+ * A thread of the pool that has been asleep in one system call for this long is done without. No one is in the first
+ * hold: first all threads get a chance to come.
+ */
+const ASLEEP_MS = 200
 /** Parked threads leave by themselves this long after their time, should the main thread be blocked. */
 const HOLD_SLACK_MS = 500
 /** Between two looks at threads that were not at rest the loop has this time to itself. */
@@ -47,6 +52,7 @@ class Quiescence<T> {
   private deadline: NodeJS.Timeout | undefined
   /** Ends the time for which threads are held, or the rest between two such times. */
   private holding: NodeJS.Timeout | undefined
+  private excusing: NodeJS.Timeout | undefined
   private holdMs = HOLD_FIRST_MS
   private heldSince = 0
   private waitingFor = 'the scan of the mappings'
@@ -81,6 +87,7 @@ class Quiescence<T> {
     clearTimeout(this.deadline)
     clearTimeout(this.learning)
     clearTimeout(this.holding)
+    clearTimeout(this.excusing)
     this.options.signal?.removeEventListener('abort', this.abort)
     this.native.quiesceEnd()
   }
@@ -133,6 +140,7 @@ class Quiescence<T> {
     this.phase = 'rest'
     clearTimeout(this.learning)
     this.learning = undefined
+    clearTimeout(this.excusing)
     const restMs = this.holdMs
     this.holdMs = Math.min(2 * this.holdMs, HOLD_MOST_MS)
     this.native.quiesceUnpark(this.holdMs + HOLD_SLACK_MS)
@@ -165,7 +173,24 @@ class Quiescence<T> {
     this.heldSince = this.poolSince
     this.waitingFor = "libuv's thread pool (fs, dns, crypto and zlib work)"
     this.native.quiesceParkPool()
+    this.watchPool()
     this.step()
+  }
+
+  private watchPool(): void {
+    this.native.quiesceWatchPool()
+    this.excusing = setTimeout(this.excusePool, ASLEEP_MS)
+  }
+
+  /** Does without threads of the pool that have been asleep in the same call since the last look at them. */
+  private readonly excusePool = (): void => {
+    if (this.phase !== 'pool') return
+    try {
+      if (this.native.quiesceExcusePool()) this.advance()
+      else this.watchPool()
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   private awaitPool(): void {
