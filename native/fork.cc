@@ -7,7 +7,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <thread>
 
@@ -27,6 +29,8 @@ using Clock = std::chrono::steady_clock;
 // EX_SOFTWARE of sysexits.h: how every child ends that broke a rule and could say so.
 constexpr int kExitBroken = 70;
 constexpr int kLookTries = 20;
+// JavaScript's Number.MAX_SAFE_INTEGER.
+constexpr double kWholeMax = 9007199254740991.0;
 // The main thread is blocked while it waits for isolates, so that no more than a few milliseconds are allowed.
 constexpr auto kIsolatesWait = std::chrono::milliseconds(3);
 
@@ -285,8 +289,16 @@ void ChildExit(const Napi::CallbackInfo& info) {
 
 void ChildProgress(const Napi::CallbackInfo& info) {
   if (!in_child || child_page == nullptr) return;
-  child_page->SetProgress(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()),
-                          static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()));
+  uint64_t totals[2];
+  for (size_t i = 0; i < 2; ++i) {
+    const double total = info[i].IsNumber() ? info[i].As<Napi::Number>().DoubleValue() : -1;
+    // Written so that NaN fails: what is out of the type's range has no defined conversion.
+    if (!(total >= 0 && total <= kWholeMax && total == std::floor(total))) {
+      throw Napi::Error::New(info.Env(), "childProgress(rows, bytes) takes two whole numbers");
+    }
+    totals[i] = static_cast<uint64_t>(total);
+  }
+  child_page->SetProgress(totals[0], totals[1]);
   child_page->MeasureCow(false);
 }
 

@@ -7,7 +7,7 @@ import { EventEmitter } from 'node:events'
 import { writeSync } from 'node:fs'
 import v8 from 'node:v8'
 import { binding, Outcome } from './binding'
-import { isThenable } from './checks'
+import { checkWhole, isThenable } from './checks'
 import { describeError } from './child-error'
 import { errnoOf, ForksnapError } from './errors'
 import type { ChildContext } from './fork-job'
@@ -59,7 +59,13 @@ export function runChild<P, V>(
     )
     if (efficiencyMode) v8.setFlagsFromString('--efficiency-mode')
     process.title = title
-    const context: ChildContext = { progress: (rows, bytes) => native.childProgress(rows, bytes) }
+    const context: ChildContext = {
+      progress: (rows, bytes) => {
+        checkWhole('child.progress: rows', rows, 0, Number.MAX_SAFE_INTEGER)
+        checkWhole('child.progress: bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
+        native.childProgress(rows, bytes)
+      },
+    }
     const value = run(context, prepared)
     if (isThenable(value)) {
       native.childExit(Outcome.returnedPromise, EXIT_BROKEN, 'the work returned a promise; it must be synchronous')
