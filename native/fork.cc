@@ -152,7 +152,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kBusy;
       return result;
     }
-    const SignalBlock block;
+    SignalBlock block;
     result.syscall = "madvise";
     const auto before_inherit = Clock::now();
     result.error = InheritEverything();
@@ -169,6 +169,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
           in_child = true;
           ExitChild(Outcome::kSetupFailed, kExitBroken, kMessage, sizeof kMessage - 1);
         }
+        block.Abandon();
         result.kind = ForkResult::Kind::kForked;
         return result;
       }
@@ -222,6 +223,7 @@ Napi::Value ForkAndRun(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ChildSetup setup = SetupFrom(info[0].As<Napi::Object>());
   StatusPage* page = PageOf(info[1]);
+  if (!page->valid()) throw Napi::Error::New(env, "the status page is closed");
   const Napi::Function main = info[2].As<Napi::Function>();
   child_page = page;
   const ForkResult result = ForkHeld(Quiescence::Get(), setup);
@@ -250,7 +252,12 @@ Napi::Value ForkBare(const Napi::CallbackInfo& info) {
   // The scan comes first, while nobody is kept waiting by it.
   quiescence.BeginBlocking(1000);
   quiescence.ScanMappings();
-  quiescence.ParkPool();
+  try {
+    quiescence.ParkPool(env);
+  } catch (const Napi::Error&) {
+    quiescence.End();
+    throw;
+  }
   quiescence.ParkV8Workers();
   quiescence.ParkIsolates();
   ForkResult result;

@@ -22,6 +22,13 @@ uv_loop_t* LoopOf(Napi::Env env) {
   return loop;
 }
 
+[[noreturn]] void ThrowUv(Napi::Env env, const char* call, int code) {
+  Napi::Error error = Napi::Error::New(env, std::string(call) + ": " + uv_strerror(code));
+  error.Set("code", uv_err_name(code));
+  error.Set("syscall", call);
+  throw error;
+}
+
 }  // namespace
 
 // Arrivals happen on threads that may outlive the attempt (a task that is served late), so that they hold this by
@@ -111,13 +118,17 @@ void Quiescence::Unpark(int patience_ms) {
 }
 
 void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int patience_ms) {
-  waker_ = std::make_shared<Waker>();
-  waker_->env = env;
-  waker_->on_event = Napi::Persistent(on_event);
-  waker_->context = std::make_unique<Napi::AsyncContext>(env, "forksnap.quiesce");
-  waker_->async = new uv_async_t;
-  waker_->async->data = new std::shared_ptr<Waker>(waker_);
-  uv_async_init(LoopOf(env), waker_->async, Waker::OnWake);
+  auto waker = std::make_shared<Waker>();
+  waker->env = env;
+  waker->on_event = Napi::Persistent(on_event);
+  waker->context = std::make_unique<Napi::AsyncContext>(env, "forksnap.quiesce");
+  // Only a handle that was initialised may be closed.
+  auto async = std::make_unique<uv_async_t>();
+  const int error = uv_async_init(LoopOf(env), async.get(), Waker::OnWake);
+  if (error != 0) ThrowUv(env, "uv_async_init", error);
+  async->data = new std::shared_ptr<Waker>(waker);
+  waker->async = async.release();
+  waker_ = std::move(waker);
   Activate(patience_ms);
 }
 
@@ -154,11 +165,11 @@ void Quiescence::JoinScan() {
   if (scan_thread_.joinable()) scan_thread_.join();
 }
 
-void Quiescence::ParkPool() {
+void Quiescence::ParkPool(Napi::Env env) {
   if (pool_posted_) return;
   pool_posted_ = true;
-  uv_loop_t* loop = waker_ != nullptr ? LoopOf(waker_->env) : uv_default_loop();
-  ParkUvPool(loop, pool_round_, UvPoolSize().most);
+  const int error = ParkUvPool(LoopOf(env), pool_round_, UvPoolSize().most);
+  if (error != 0) ThrowUv(env, "uv_queue_work", error);
 }
 
 void Quiescence::NotePoolThreads(const std::vector<pid_t>& tids) {
@@ -250,8 +261,14 @@ Quiescence::Progress Quiescence::progress() const {
   return result;
 }
 
-void Quiescence::LearnPool() { pool_learned_ = pool_round_->Parked(); }
-void Quiescence::LearnV8() { v8_learned_ = v8_round_->Parked(); }
+// A round that has run out in the meantime (the main thread was blocked) has nobody parked, and nothing to teach.
+void Quiescence::LearnPool() {
+  if (const int parked = pool_round_->Parked(); parked > 0) pool_learned_ = parked;
+}
+
+void Quiescence::LearnV8() {
+  if (const int parked = v8_round_->Parked(); parked >= v8_reported_ - 1) v8_learned_ = parked;
+}
 
 Quiescence::Hold::Hold(Quiescence& quiescence) {
   if (!quiescence.active_) return;
@@ -324,6 +341,8 @@ void Run(const Napi::CallbackInfo& info) {
   (Active(info.Env()).*Step)();
 }
 
+void ParkPool(const Napi::CallbackInfo& info) { Active(info.Env()).ParkPool(info.Env()); }
+
 void Unpark(const Napi::CallbackInfo& info) { Active(info.Env()).Unpark(info[0].As<Napi::Number>().Int32Value()); }
 
 void End(const Napi::CallbackInfo&) { Quiescence::Get().End(); }
@@ -361,7 +380,7 @@ void InitQuiesce(Napi::Env env, Napi::Object exports) {
   };
   add("quiesceBegin", Begin);
   add("quiesceScan", Run<&Quiescence::ScanMappings>);
-  add("quiesceParkPool", Run<&Quiescence::ParkPool>);
+  add("quiesceParkPool", ParkPool);
   add("quiesceWatchPool", Run<&Quiescence::WatchPool>);
   exports["quiesceExcusePool"] = Napi::Function::New(env, ExcusePool, "quiesceExcusePool");
   add("quiesceParkV8Workers", Run<&Quiescence::ParkV8Workers>);

@@ -29,7 +29,7 @@ class Quiescence {
   // themselves `patience_ms` after the first has arrived.
   void Begin(Napi::Env env, Napi::Function on_event, int patience_ms);
   void ScanMappings();
-  void ParkPool();
+  void ParkPool(Napi::Env env);
   // A thread of the pool may be in a call that lasts (a slow DNS server or file system) while the others are held for
   // nothing. WatchPool() notes who is asleep; ExcusePool(), some time later, does without those that are missing if
   // they have been asleep in one and the same system call ever since. True if the rest of the pool is parked.

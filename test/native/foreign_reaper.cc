@@ -17,6 +17,14 @@ Napi::Value ReapNow(const Napi::CallbackInfo& info) {
 
 void IgnoreSigchld(const Napi::CallbackInfo&) { signal(SIGCHLD, SIG_IGN); }
 
+// The main thread's mask. Node clears what it was started with.
+void BlockSigterm(const Napi::CallbackInfo&) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
 // What a thread of the pool waits for that is stuck inside the process, on a lock.
 std::mutex mutex;
 std::condition_variable changed;
@@ -45,6 +53,7 @@ void UnlockPoolThread(const Napi::CallbackInfo&) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["reapNow"] = Napi::Function::New(env, ReapNow, "reapNow");
+  exports["blockSigterm"] = Napi::Function::New(env, BlockSigterm, "blockSigterm");
   exports["lockPoolThread"] = Napi::Function::New(env, LockPoolThread, "lockPoolThread");
   exports["unlockPoolThread"] = Napi::Function::New(env, UnlockPoolThread, "unlockPoolThread");
   exports["ignoreSigchld"] = Napi::Function::New(env, IgnoreSigchld, "ignoreSigchld");
