@@ -6,8 +6,8 @@
 #include "fork.h"
 #include "quiesce.h"
 
-// Read from the file by src/binding.ts before it loads it: the addon uses V8's own interface, and in a Node with another
-// one it would not be refused, but crash.
+// Read from the file by src/binding.ts before it loads it: the addon uses V8's own interface, and in a Node with
+// another one it would not be refused, but crash.
 extern "C" __attribute__((used, visibility("default"))) const char forksnap_built_for[] =
     "forksnap addon for Node ABI " NODE_STRINGIFY(NODE_MODULE_VERSION) ";";
 
