@@ -7,7 +7,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <thread>
 
@@ -27,6 +29,8 @@ using Clock = std::chrono::steady_clock;
 // EX_SOFTWARE of sysexits.h: how every child ends that broke a rule and could say so.
 constexpr int kExitBroken = 70;
 constexpr int kLookTries = 20;
+// JavaScript's Number.MAX_SAFE_INTEGER.
+constexpr double kWholeMax = 9007199254740991.0;
 // The main thread is blocked while it waits for isolates, so that no more than a few milliseconds are allowed.
 constexpr auto kIsolatesWait = std::chrono::milliseconds(3);
 
@@ -136,6 +140,11 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kNotParked;
       return result;
     }
+    if (hold.woken() != 0) {
+      result.kind = ForkResult::Kind::kBusy;
+      result.look.busy_tid = hold.woken();
+      return result;
+    }
     const auto before_look = Clock::now();
     result.look = LookUntilAtRest(hold.tids());
     result.look_ms = MsSince(before_look);
@@ -143,7 +152,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kBusy;
       return result;
     }
-    const SignalBlock block;
+    SignalBlock block;
     result.syscall = "madvise";
     const auto before_inherit = Clock::now();
     result.error = InheritEverything();
@@ -160,6 +169,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
           in_child = true;
           ExitChild(Outcome::kSetupFailed, kExitBroken, kMessage, sizeof kMessage - 1);
         }
+        block.Abandon();
         result.kind = ForkResult::Kind::kForked;
         return result;
       }
@@ -202,7 +212,8 @@ Napi::Value LookOnly(const Napi::CallbackInfo& info) {
   if (!quiescence.active()) return Napi::Boolean::New(info.Env(), false);
   quiescence.ParkIsolates();
   const Quiescence::Hold hold(quiescence);
-  return Napi::Boolean::New(info.Env(), hold.complete() && LookUntilAtRest(hold.tids()).at_rest);
+  if (!hold.complete() || hold.woken() != 0) return Napi::Boolean::New(info.Env(), false);
+  return Napi::Boolean::New(info.Env(), LookUntilAtRest(hold.tids()).at_rest);
 }
 
 StatusPage* PageOf(const Napi::Value& value) { return value.As<Napi::External<StatusPage>>().Data(); }
@@ -212,6 +223,7 @@ Napi::Value ForkAndRun(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ChildSetup setup = SetupFrom(info[0].As<Napi::Object>());
   StatusPage* page = PageOf(info[1]);
+  if (!page->valid()) throw Napi::Error::New(env, "the status page is closed");
   const Napi::Function main = info[2].As<Napi::Function>();
   child_page = page;
   const ForkResult result = ForkHeld(Quiescence::Get(), setup);
@@ -240,7 +252,12 @@ Napi::Value ForkBare(const Napi::CallbackInfo& info) {
   // The scan comes first, while nobody is kept waiting by it.
   quiescence.BeginBlocking(1000);
   quiescence.ScanMappings();
-  quiescence.ParkPool();
+  try {
+    quiescence.ParkPool(env);
+  } catch (const Napi::Error&) {
+    quiescence.End();
+    throw;
+  }
   quiescence.ParkV8Workers();
   quiescence.ParkIsolates();
   ForkResult result;
@@ -279,8 +296,16 @@ void ChildExit(const Napi::CallbackInfo& info) {
 
 void ChildProgress(const Napi::CallbackInfo& info) {
   if (!in_child || child_page == nullptr) return;
-  child_page->SetProgress(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()),
-                          static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()));
+  uint64_t totals[2];
+  for (size_t i = 0; i < 2; ++i) {
+    const double total = info[i].IsNumber() ? info[i].As<Napi::Number>().DoubleValue() : -1;
+    // Written so that NaN fails: what is out of the type's range has no defined conversion.
+    if (!(total >= 0 && total <= kWholeMax && total == std::floor(total))) {
+      throw Napi::Error::New(info.Env(), "childProgress(rows, bytes) takes two whole numbers");
+    }
+    totals[i] = static_cast<uint64_t>(total);
+  }
+  child_page->SetProgress(totals[0], totals[1]);
   child_page->MeasureCow(false);
 }
 

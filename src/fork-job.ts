@@ -64,7 +64,10 @@ export interface ForkInfo {
 }
 
 export interface ChildContext {
-  /** Tells the parent how far the work is; also what the stall limit looks at. Totals, not differences. */
+  /**
+   * Tells the parent how far the work is; also what the stall limit looks at. Totals, not differences: whole numbers
+   * from 0 to `Number.MAX_SAFE_INTEGER`, else it throws `ERR_INVALID_ARGUMENT`.
+   */
   progress(rows: number, bytes: number): void
 }
 

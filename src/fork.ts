@@ -271,7 +271,8 @@ const BARE_WAIT_MS = 5
  * on the spot (some 40 ms per GB) and waits a few milliseconds at most for the other threads, else throws
  * `ERR_NOT_QUIESCENT`, as it does while `forkChild` or a Snapshotter is about to fork. Inside a microtask (after an
  * `await`, in a promise's callback) it throws `ERR_INVALID_STATE`, since other requests' continuations would follow in
- * the child; call it from a timer or `setImmediate`, or use `forkChild`.
+ * the child; call it from a timer or `setImmediate`, or use `forkChild`. So it does where `node:domain` is loaded, which
+ * takes all that is thrown for itself.
  *
  * The child keeps descriptors 0, 1 and 2. Its code runs to the end of the current callback; returning to the event
  * loop ends it with exit code 70 and a message. `process.exit()` in it is `_exit`.

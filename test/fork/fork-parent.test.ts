@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { FileStore } from '../../src/store/file'
 import { Fixture, goneWithin, isAlive, untilGone } from '../helpers/fixture'
+import { itUnless, reasonAgainstTerminal } from '../helpers/store-fixture'
 
 let directory: string
 
@@ -140,9 +141,7 @@ describe('Ctrl-C', () => {
     expect(await published()).toEqual(['1 at 1', '2 at 2'])
   })
 
-  const python = spawnSync('python3', ['-c', 'import pty']).status === 0
-  const withTerminal = python ? it : it.skip
-  withTerminal('in a real terminal, typed while each child lives', async () => {
+  itUnless(reasonAgainstTerminal(), 'in a real terminal, typed while each child lives', async () => {
     const terminal = ['python3', join(__dirname, '../fixtures/terminal.py'), 'forked']
     const fixture = new Fixture('fork-parent', ['ctrlC', directory], { before: terminal })
     await fixture.line(/^forked/)
