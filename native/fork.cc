@@ -41,6 +41,7 @@ double MsSince(Clock::time_point since) {
 // Set once, in a child. The page belongs to the parent's object, which the child inherited and never closes.
 bool in_child = false;
 StatusPage* child_page = nullptr;
+pid_t parent_of_child = 0;
 
 [[noreturn]] void ExitChild(Outcome outcome, int code, const char* message, size_t length) {
   if (child_page != nullptr) {
@@ -164,6 +165,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.error = result.pid < 0 ? errno : 0;
       if (result.pid == 0) {
         quiescence.AbandonInChild();
+        parent_of_child = setup.parent;
         if (!SetUpChild(setup)) {
           static constexpr char kMessage[] = "the child could not be set up: its parent has gone, or /proc is missing";
           in_child = true;
@@ -286,11 +288,20 @@ void RequireChild(Napi::Env env) {
   if (!in_child) throw Napi::Error::New(env, "only a child of fork() may call this");
 }
 
+// Where the system has no signal for a parent's death, an orphan comes to its end. Nobody is left who could publish
+// what it wrote, and it must not look as if it had ended well to whoever reaps it.
+void RequireParent() {
+  if (getppid() == parent_of_child) return;
+  static constexpr char kGone[] = "forksnap: the parent has gone before its child's end; nothing was published\n";
+  ExitBareChild(kExitBroken, kGone);
+}
+
 void ChildExit(const Napi::CallbackInfo& info) {
   RequireChild(info.Env());
   const auto outcome = static_cast<Outcome>(info[0].As<Napi::Number>().Uint32Value());
   const int code = info[1].As<Napi::Number>().Int32Value();
   const std::string message = info[2].As<Napi::String>().Utf8Value();
+  if (outcome == Outcome::kReturned) RequireParent();
   ExitChild(outcome, code, message.data(), message.size());
 }
 

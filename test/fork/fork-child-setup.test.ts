@@ -1,5 +1,5 @@
 import type { Inheritance, Self } from '../fixtures/fork-child-setup'
-import { runFixture } from '../helpers/fixture'
+import { Fixture, runFixture } from '../helpers/fixture'
 
 const run = <T>(scenario: string): Promise<T> => runFixture<T>('fork-child-setup', [scenario])
 
@@ -96,6 +96,14 @@ describe("a child's set-up", () => {
     const { open } = await run<{ open: string[] }>('exec')
     expect(open).toHaveLength(3)
     expect(open.slice(0, 2)).toEqual(['/dev/null', 'file'])
+  })
+})
+
+it('a child that outlives its parent does not end as if all were well', async () => {
+  const { signal, stderr } = await new Fixture('fork-child-setup', ['orphan']).closed
+  expect({ signal, stderr }).toEqual({
+    signal: 'SIGKILL',
+    stderr: "forksnap: the parent has gone before its child's end; nothing was published\n",
   })
 })
 

@@ -4,6 +4,10 @@
 #include <sys/wait.h>
 #include <uv.h>
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 #include <condition_variable>
 #include <mutex>
 
@@ -23,6 +27,13 @@ void BlockSigterm(const Napi::CallbackInfo&) {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+// As on a system that has no such signal.
+void OutliveParent(const Napi::CallbackInfo&) {
+#ifdef __linux__
+  prctl(PR_SET_PDEATHSIG, 0);
+#endif
 }
 
 // What a thread of the pool waits for that is stuck inside the process, on a lock.
@@ -53,6 +64,7 @@ void UnlockPoolThread(const Napi::CallbackInfo&) {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["reapNow"] = Napi::Function::New(env, ReapNow, "reapNow");
+  exports["outliveParent"] = Napi::Function::New(env, OutliveParent, "outliveParent");
   exports["blockSigterm"] = Napi::Function::New(env, BlockSigterm, "blockSigterm");
   exports["lockPoolThread"] = Napi::Function::New(env, LockPoolThread, "lockPoolThread");
   exports["unlockPoolThread"] = Napi::Function::New(env, UnlockPoolThread, "unlockPoolThread");
