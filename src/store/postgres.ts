@@ -1,8 +1,9 @@
 import { ForksnapError, isForksnapError } from '../errors'
 import { plainConnection } from '../postgres/connection'
 import { createMissing } from '../postgres/ddl'
-import { Owner, readEpochs } from '../postgres/epoch'
+import { type Owner, readEpochs } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
+import { OwnerSession } from '../postgres/owner-session'
 import { Session } from '../postgres/session'
 import { Exclusive } from './exclusive'
 import { compareNewestFirst } from './file-names'
@@ -45,9 +46,7 @@ export class PostgresStore implements SliceStore {
   readonly #spool: Spool | undefined
   /** Ids of slices that this process has published or read in full. */
   readonly #good = new Set<bigint>()
-  #owner: Owner | undefined
-  #control: Session | undefined
-  #connecting: Promise<Session> | undefined
+  #control: OwnerSession | undefined
   /** What a store that only reads has seen. */
   #seen = { epoch: 1n, resetEpoch: 1n }
   #spoolIds = { next: 1n, end: 1n }
@@ -67,11 +66,11 @@ export class PostgresStore implements SliceStore {
   }
 
   get epoch(): bigint {
-    return this.#owner?.epoch ?? this.#seen.epoch
+    return this.#control?.owner.epoch ?? this.#seen.epoch
   }
 
   get resetEpoch(): bigint {
-    return this.#owner?.resetEpoch ?? this.#seen.resetEpoch
+    return this.#control?.owner.resetEpoch ?? this.#seen.resetEpoch
   }
 
   /** Process id of the writer, for people; undefined while there is none. */
@@ -85,7 +84,7 @@ export class PostgresStore implements SliceStore {
    */
   start(): Promise<void> {
     return this.#changes.run(async () => {
-      if (this.#owner !== undefined) return
+      if (this.#control !== undefined) return
       try {
         await this.#writer.start()
         await this.#acquire()
@@ -100,9 +99,13 @@ export class PostgresStore implements SliceStore {
   async #acquire(): Promise<void> {
     const { owner, takeover, layout } = this.#options
     const session = await this.#open()
-    this.#control = session
-    await createMissing(session, ownTables(layout))
-    this.#owner = await Owner.acquire(session, { ...owner, takeover })
+    try {
+      await createMissing(session, ownTables(layout))
+      this.#control = await OwnerSession.acquire(session, { ...owner, takeover }, () => this.#open())
+    } catch (error) {
+      await session.close()
+      throw error
+    }
     await raiseIds(session, layout, 0n)
     if (this.#spool === undefined) return
     await raiseIds(session, layout, await this.#spool.start())
@@ -148,7 +151,7 @@ export class PostgresStore implements SliceStore {
     // The spool first: a slice that is loaded in between is then seen twice, and not missed.
     const waiting = (await this.#spool?.list()) ?? []
     const loaded = await this.#reading(async (session) => {
-      if (this.#owner === undefined) this.#seen = await readEpochs(session, this.#options.owner)
+      if (this.#control === undefined) this.#seen = await readEpochs(session, this.#options.owner)
       return listSlices(session, layout)
     })
     const ids = new Set(loaded.map((info) => info.sliceId))
@@ -169,17 +172,13 @@ export class PostgresStore implements SliceStore {
       const session = await this.#connected()
       const known = (await listSlices(session, layout)).some((info) => info.sliceId === sliceId)
       if (!known) throw notFound(layout, sliceId)
-      await removeSlices(session, layout, this.#owner as Owner, [sliceId])
+      await removeSlices(session, layout, this.#assertOwned(), [sliceId])
     })
   }
 
   /** Unfinished slices of the old epoch can no longer be committed. */
   beginEpoch(): Promise<bigint> {
-    return this.#changes.run(async () => {
-      this.#assertOwned()
-      const session = await this.#connected()
-      return (this.#owner as Owner).reset(session)
-    })
+    return this.#changes.run(async () => this.#assertOwned().reset(await this.#connected()))
   }
 
   /**
@@ -202,7 +201,7 @@ export class PostgresStore implements SliceStore {
       const slices = await listSlices(session, layout)
       if (!slices.some((slice) => slice.sliceId === newestGoodId)) return []
       const removed = slicesToRemove(slices, keep, newestGoodId as bigint, Date.now()).map((slice) => slice.sliceId)
-      await removeSlices(session, layout, this.#owner as Owner, removed)
+      await removeSlices(session, layout, this.#assertOwned(), removed)
       return removed
     })
   }
@@ -235,11 +234,11 @@ export class PostgresStore implements SliceStore {
   }
 
   async #release(): Promise<void> {
-    this.#owner = undefined
+    const control = this.#control
+    this.#control = undefined
     this.#good.clear()
     await this.#spool?.close()
-    await this.#control?.close()
-    this.#control = undefined
+    await control?.close()
     await this.#writer.close()
   }
 
@@ -280,48 +279,27 @@ export class PostgresStore implements SliceStore {
   }
 
   async #reading<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#owner !== undefined) return work(await this.#connected())
+    if (this.#control !== undefined) return work(await this.#connected())
     const session = await this.#open()
     return work(session).finally(() => session.close())
   }
 
   /** The connection that holds the lock. If it was lost, another one takes the lock again, unless somebody else has. */
   async #connected(): Promise<Session> {
-    const owner = this.#assertOwned()
-    const control = this.#control
-    if (control !== undefined && (await answers(control))) return control
-    this.#connecting ??= this.#reconnect(owner).finally(() => (this.#connecting = undefined))
-    return this.#connecting
-  }
-
-  async #reconnect(owner: Owner): Promise<Session> {
-    const session = await this.#open()
-    try {
-      await owner.reacquire(session)
-    } catch (error) {
-      await session.close()
-      throw error
-    }
-    this.#control = session
-    return session
+    return this.#held().held()
   }
 
   #assertOwned(): Owner {
-    if (this.#owner !== undefined) return this.#owner
+    return this.#held().owner
+  }
+
+  #held(): OwnerSession {
+    if (this.#control !== undefined) return this.#control
     throw new ForksnapError('ERR_INVALID_STATE', 'The PostgresStore is not started; call start() first')
   }
 }
 
 const SPOOL_IDS = 10_000n
-
-/** Whether a connection is still there; one that has idled for long may have been lost unseen. */
-async function answers(session: Session): Promise<boolean> {
-  if (session.lost !== undefined) return false
-  return session.query('use the connection', 'SELECT 1').then(
-    () => true,
-    () => false,
-  )
-}
 
 /**
  * Moves the sequence of slice ids past every id in use, past `above`, and past `count` more, which are the caller's: it

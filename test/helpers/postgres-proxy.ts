@@ -19,6 +19,7 @@ export type Cut =
 export class CuttingProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #clients = new Set<Socket>()
   #cut: Cut | undefined
   cuts = 0
 
@@ -42,6 +43,15 @@ export class CuttingProxy {
     this.#cut = cut
   }
 
+  /** Cuts every connection that is open now, as a network that fails: the server is not told. */
+  forget(): void {
+    for (const client of this.#clients) {
+      client.removeAllListeners('close')
+      client.destroy()
+    }
+    this.#clients.clear()
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await once(this.#server.close(), 'close')
@@ -49,6 +59,7 @@ export class CuttingProxy {
 
   #serve(client: Socket): void {
     const server = connect(join(this.cluster.folder, `.s.PGSQL.${this.cluster.port}`))
+    this.#clients.add(client)
     for (const socket of [client, server]) {
       this.#sockets.add(socket)
       socket.on('error', () => undefined)
@@ -57,7 +68,10 @@ export class CuttingProxy {
     server.on('data', (data) => client.write(data))
     server.on('close', () => client.destroy())
     client.on('data', (data) => (data.includes('COMMIT\0') && this.#cut ? this.#cutNow(client, server, data) : server.write(data))) // prettier-ignore
-    client.on('close', () => server.destroy())
+    client.on('close', () => {
+      this.#clients.delete(client)
+      server.destroy()
+    })
   }
 
   #cutNow(client: Socket, server: Socket, data: Buffer): void {
