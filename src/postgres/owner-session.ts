@@ -5,6 +5,8 @@ import { Owner, type OwnerOptions } from './epoch'
 import { endBackend, type Session } from './session'
 
 const BACK_OFF = { initialMs: 50, maxMs: 2_000, factor: 2 }
+/** How long an epoch is asked for of which nobody knows whether it was begun. */
+const LOOK_UP_MS = 30_000
 
 /**
  * The connection that holds an owner's lock. When it is lost, also while nobody uses it, another one takes its place at
@@ -45,6 +47,24 @@ export class OwnerSession {
     return now !== session && now.lost === undefined ? now : this.#mend()
   }
 
+  /**
+   * Begins an epoch before which nothing counts any more. If its COMMIT may have taken place without an answer, that is
+   * looked up before anything is said; rejects only if it did not, or if the database cannot be asked for half a minute.
+   */
+  async reset(): Promise<bigint> {
+    const session = await this.held()
+    const before = this.owner.epoch
+    try {
+      return await this.owner.reset(session)
+    } catch (error) {
+      if (!isForksnapError(error, 'ERR_STORE_FAILED')) throw error
+      session.drop()
+      await this.#mendForSure()
+      if (this.owner.epoch > before) return this.owner.epoch
+      throw error
+    }
+  }
+
   /** Gives the lock back and ends the connection. */
   async close(): Promise<void> {
     this.#closing.abort()
@@ -66,6 +86,23 @@ export class OwnerSession {
       } catch (error) {
         if (isForksnapError(error, 'ERR_FENCED')) return
         await pause(backOffMs(failures, BACK_OFF), undefined, { signal }).catch(() => undefined)
+      }
+    }
+  }
+
+  async #mendForSure(): Promise<void> {
+    const deadline = performance.now() + LOOK_UP_MS
+    for (let failures = 1; ; failures++) {
+      try {
+        await this.#mend()
+        return
+      } catch (cause) {
+        if (!isForksnapError(cause, 'ERR_STORE_FAILED') && !isForksnapError(cause, 'ERR_LOCKED')) throw cause
+        if (performance.now() > deadline || this.#closing.signal.aborted) {
+          const message = 'Whether an epoch was begun is not known, since the database cannot be asked; try again'
+          throw new ForksnapError('ERR_STORE_FAILED', message, { cause })
+        }
+        await pause(backOffMs(failures, BACK_OFF))
       }
     }
   }

@@ -176,9 +176,12 @@ export class PostgresStore implements SliceStore {
     })
   }
 
-  /** Unfinished slices of the old epoch can no longer be committed. */
+  /**
+   * Unfinished slices of the old epoch can no longer be committed. A COMMIT whose answer was lost is looked up: if this
+   * rejects, the old epoch goes on, unless the error says that this is not known.
+   */
   beginEpoch(): Promise<bigint> {
-    return this.#changes.run(async () => this.#assertOwned().reset(await this.#connected()))
+    return this.#changes.run(() => this.#held().reset())
   }
 
   /**

@@ -1,5 +1,7 @@
+import type { PostgresStore } from '../../src/store/postgres'
+import { openNewest } from '../../src/store/newest'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { CuttingProxy } from '../helpers/postgres-proxy'
+import { type Cut, CuttingProxy } from '../helpers/postgres-proxy'
 import { numbers, PostgresStores, publishInto, until } from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
 import { rejection } from '../helpers/store-slices'
@@ -72,4 +74,44 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
     await until(async () => ((await holders()).length === 1 ? [1] : []))
     await expectLocked()
   })
+
+  /** What a reader finds that recovers from the database now. */
+  async function newestPosition(): Promise<bigint | undefined> {
+    const newest = await openNewest(stores.make(cluster.config(database)))
+    await newest?.close()
+    return newest?.info.position
+  }
+
+  it('begins an epoch whose COMMIT was answered, but not heard', async () => {
+    const store = await started()
+    proxy.cutNextCommit('answer')
+    expect(await store.beginEpoch()).toBe(2n)
+    expect([store.epoch, store.resetEpoch]).toEqual([2n, 2n])
+    expect(await epochRow()).toEqual({ epoch: '2', reset_epoch: '2' })
+    expect(await newestPosition()).toBeUndefined()
+    expect((await publishInto(store, numbers(1), { position: 1n })).epoch).toBe(2n)
+  })
+
+  it('says what is true of a COMMIT that the server may still be about', async () => {
+    const store = await started()
+    proxy.cutNextCommit('early')
+    const said = await store.beginEpoch().catch(() => 1n)
+    expect([store.epoch, store.resetEpoch]).toEqual([said, said])
+    expect(await epochRow()).toEqual({ epoch: String(said), reset_epoch: String(said) })
+  })
+
+  it.each<Cut>(['question', 'silent'])('says that no epoch was begun if the COMMIT never came (%s)', async (cut) => {
+    const store = await started()
+    proxy.cutNextCommit(cut)
+    await expect(store.beginEpoch()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+    expect([store.epoch, store.resetEpoch]).toEqual([1n, 1n])
+    expect(await newestPosition()).toBe(9n)
+    expect(await store.beginEpoch()).toBe(2n)
+  })
+
+  async function started(): Promise<PostgresStore> {
+    const store = await stores.started(proxy.config(database))
+    await publishInto(store, numbers(1), { position: 9n })
+    return store
+  }
 })
