@@ -1,4 +1,5 @@
 import { Client, type QueryResult, type QueryResultRow } from 'pg'
+import { afterMs } from '../after-ms'
 import { ForksnapError } from '../errors'
 import { asDatabaseError, type PlainConnection, secretsOf } from './connection'
 
@@ -47,6 +48,9 @@ export interface Backend {
   readonly started: string
 }
 
+/** A session is closed by an answer too, which nobody needs to wait for. */
+const CLOSE_MS = 5_000
+
 /**
  * One pinned connection. Every error of it is a ForksnapError (`ERR_STORE_FAILED`) with the server's code as `errno`
  * and without a password. A connection that was lost stays lost: open a new session.
@@ -66,23 +70,39 @@ export class Session {
     this.#lost = lost
   }
 
-  /** Connects and pins. `name` is what the server shows as the application's name unless the configuration says one. */
+  /**
+   * Connects and pins, all of it within `connectionTimeoutMillis` if the configuration has it. `name` is what the server
+   * shows as the application's name unless the configuration says one.
+   */
   static async open(connection: PlainConnection, name = 'forksnap'): Promise<Session> {
     const secrets = secretsOf(connection)
     const lost: Lost = { error: undefined }
+    const limitMs = connection.connectionTimeoutMillis ?? 0
     let client: Client | undefined
+    let late: Error | undefined
+    let stop = (): void => undefined
     try {
-      client = new Client({ application_name: name, ...connection })
+      const opening = new Client({ application_name: name, ...connection })
+      client = opening
       // Without a listener a lost connection would be an uncaught exception.
       client.on('error', (error) => (lost.error ??= asDatabaseError(error, 'keep the connection', secrets)))
       client.on('end', () => (lost.error ??= asDatabaseError(new Error('it ended'), 'keep the connection', secrets)))
+      if (limitMs > 0) {
+        // The limit of pg ends with the password's check, but what follows may be left without an answer too.
+        stop = afterMs(limitMs, () => {
+          late = noAnswer(limitMs)
+          cut(opening)
+        })
+      }
       await client.connect()
       await client.query(PIN, [PINNED.map(([setting]) => setting), PINNED.map(([, value]) => value)])
       const { rows } = await client.query<Backend>(IDENTIFY)
       return new Session(client, rows[0], secrets, lost)
     } catch (error) {
-      void client?.end().catch(() => undefined)
-      throw asDatabaseError(error, 'connect to the database', secrets)
+      if (client !== undefined) cut(client)
+      throw asDatabaseError(late ?? error, 'connect to the database', secrets)
+    } finally {
+      stop()
     }
   }
 
@@ -129,21 +149,32 @@ export class Session {
     if (this.#closed) return
     this.#closed = true
     if (this.lost !== undefined) return this.drop()
+    const stop = afterMs(CLOSE_MS, () => this.drop())
     await this.client.end().catch(() => undefined)
+    stop()
   }
 
   /** Cuts the connection without a word, whatever it is busy with. The server rolls back what was open. */
   drop(): void {
     this.#closed = true
     this.#lost.error ??= new ForksnapError('ERR_STORE_FAILED', 'The connection to the database was dropped')
-    const { stream } = (this.client as unknown as { connection: { stream: { destroy(): void } } }).connection
-    stream.destroy()
+    cut(this.client)
   }
 
   #checkUsable(doing: string): void {
     if (this.lost !== undefined) throw this.error(this.lost, doing)
     if (this.#closed) throw new ForksnapError('ERR_INVALID_STATE', `Could not ${doing}: the connection was closed`)
   }
+}
+
+function noAnswer(ms: number): Error {
+  return Object.assign(new Error(`no answer within ${ms} ms`), { code: 'ETIMEDOUT' })
+}
+
+/** Everything that waits for the connection is told. */
+function cut(client: Client): void {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection
+  stream.destroy()
 }
 
 /**

@@ -21,6 +21,7 @@ export class CuttingProxy {
   readonly #sockets = new Set<Socket>()
   readonly #clients = new Set<Socket>()
   #cut: Cut | undefined
+  #muteAt: string | undefined
   cuts = 0
 
   private constructor(private readonly cluster: Cluster) {
@@ -41,6 +42,14 @@ export class CuttingProxy {
   /** The next COMMIT is cut, and only that one. */
   cutNextCommit(cut: Cut): void {
     this.#cut = cut
+  }
+
+  /**
+   * Every connection that asks something with this text in it is mute from then on: the server gets it and what follows,
+   * none of its answers comes through, and neither side hears of it when the other one ends. Undefined: no further ones.
+   */
+  muteAt(text: string | undefined): void {
+    this.#muteAt = text
   }
 
   /** Cuts every connection that is open now, as a network that fails: the server is not told. */
@@ -65,12 +74,17 @@ export class CuttingProxy {
       socket.on('error', () => undefined)
       socket.on('close', () => this.#sockets.delete(socket))
     }
-    server.on('data', (data) => client.write(data))
-    server.on('close', () => client.destroy())
-    client.on('data', (data) => (data.includes('COMMIT\0') && this.#cut ? this.#cutNow(client, server, data) : server.write(data))) // prettier-ignore
+    let mute = false
+    server.on('data', (data) => mute || client.write(data))
+    server.on('close', () => mute || client.destroy())
+    client.on('data', (data) => {
+      mute ||= this.#muteAt !== undefined && data.includes(this.#muteAt)
+      if (data.includes('COMMIT\0') && this.#cut) this.#cutNow(client, server, data)
+      else server.write(data)
+    })
     client.on('close', () => {
       this.#clients.delete(client)
-      server.destroy()
+      if (!mute) server.destroy()
     })
   }
 
