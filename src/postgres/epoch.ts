@@ -260,7 +260,7 @@ async function endOwnerAndLock(session: Session, options: OwnerOptions): Promise
   try {
     await session.transaction(doing, async () => {
       await session.query(doing, `SET LOCAL lock_timeout = ${TAKEOVER_WAIT_MS}`)
-      await session.query(doing, text, [key, [key]])
+      await session.queryLong(doing, text, [key, [key]])
     })
     return true
   } catch (error) {

@@ -1,7 +1,7 @@
 import { Client, type QueryResult, type QueryResultRow } from 'pg'
 import { afterMs } from '../after-ms'
 import { ForksnapError } from '../errors'
-import { asDatabaseError, type PlainConnection, secretsOf } from './connection'
+import { asDatabaseError, type PlainConnection, secretsOf, sqlStateOf } from './connection'
 
 /**
  * What a session is pinned to, so that no setting of server, database or role changes what the same bytes mean, ends a
@@ -59,25 +59,34 @@ export class Session {
   /** For streams of COPY. Their errors go through `error()`. */
   readonly client: Client
   readonly backend: Backend
+  readonly #connection: PlainConnection
   readonly #secrets: readonly string[]
+  readonly #answerMs: number | undefined
   readonly #lost: Lost
+  /** How many of the answers that are waited for may take long. */
+  #long = 0
+  #late: Error | undefined
   #closed = false
 
-  private constructor(client: Client, backend: Backend, secrets: readonly string[], lost: Lost) {
+  private constructor(client: Client, backend: Backend, lost: Lost, connection: PlainConnection, answerMs?: number) {
     this.client = client
     this.backend = backend
-    this.#secrets = secrets
     this.#lost = lost
+    this.#connection = connection
+    this.#secrets = secretsOf(connection)
+    this.#answerMs = answerMs
   }
 
   /**
-   * Connects and pins, all of it within `connectionTimeoutMillis` if the configuration has it. `name` is what the server
-   * shows as the application's name unless the configuration says one.
+   * Connects and pins, all of it within `connectionTimeoutMillis` of the configuration, or `answerMs` if that is 0. `name`
+   * is what the server shows as the application's name unless the configuration says one. With `answerMs` a session that
+   * gives no answer for so long is dropped.
    */
-  static async open(connection: PlainConnection, name = 'forksnap'): Promise<Session> {
+  static async open(connection: PlainConnection, name = 'forksnap', answerMs?: number): Promise<Session> {
     const secrets = secretsOf(connection)
     const lost: Lost = { error: undefined }
-    const limitMs = connection.connectionTimeoutMillis ?? 0
+    // Not `??`: to pg, 0 means without a limit.
+    const limitMs = connection.connectionTimeoutMillis || answerMs || 0
     let client: Client | undefined
     let late: Error | undefined
     let stop = (): void => undefined
@@ -97,7 +106,7 @@ export class Session {
       await client.connect()
       await client.query(PIN, [PINNED.map(([setting]) => setting), PINNED.map(([, value]) => value)])
       const { rows } = await client.query<Backend>(IDENTIFY)
-      return new Session(client, rows[0], secrets, lost)
+      return new Session(client, rows[0], lost, connection, answerMs)
     } catch (error) {
       if (client !== undefined) cut(client)
       throw asDatabaseError(late ?? error, 'connect to the database', secrets)
@@ -123,11 +132,73 @@ export class Session {
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
     this.#checkUsable(doing)
+    return this.#limited(doing, this.client.query<R>(text, values === undefined ? undefined : [...values]))
+  }
+
+  /** For a statement that may rightly take longer than `answerMs`: see `patiently`. */
+  async queryLong<R extends QueryResultRow = QueryResultRow>(
+    doing: string,
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>> {
+    this.#checkUsable(doing)
+    return this.patiently(doing, () => this.client.query<R>(text, values === undefined ? undefined : [...values]))
+  }
+
+  /**
+   * Waits for something of this connection for as long as the server is seen to work on it, which is asked over another
+   * connection every `answerMs`. A server that itself waits for this client has not heard it, or was not heard.
+   */
+  async patiently<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    this.#long += 1
     try {
-      return await this.client.query<R>(text, values === undefined ? undefined : [...values])
-    } catch (error) {
-      throw this.error(error, doing)
+      return await this.#limited(doing, work())
+    } finally {
+      this.#long -= 1
     }
+  }
+
+  /** What waits behind a long statement waits as long as that. */
+  async #limited<T>(doing: string, work: Promise<T>): Promise<T> {
+    let waiting = true
+    let stop = (): void => undefined
+    const judge = async (): Promise<void> => {
+      if (this.#long > 0 && (await this.#isWorking())) watch()
+      else if (waiting) this.#giveUp()
+    }
+    const watch = (): void => {
+      if (this.#answerMs !== undefined && waiting) stop = afterMs(this.#answerMs, () => void judge())
+    }
+    watch()
+    try {
+      return await work
+    } catch (error) {
+      throw this.error(this.#late ?? error, doing)
+    } finally {
+      waiting = false
+      stop()
+    }
+  }
+
+  async #isWorking(): Promise<boolean> {
+    const { pid, started } = this.backend
+    const text = `
+      SELECT FROM pg_stat_activity
+       WHERE pid = $1 AND backend_start = $2::timestamptz AND wait_event_type IS DISTINCT FROM 'Client'`
+    try {
+      const aside = await Session.open(this.#connection, 'forksnap', this.#answerMs)
+      const asking = aside.query('see what an earlier connection does', text, [pid, started])
+      return (await asking.finally(() => aside.close())).rowCount === 1
+    } catch (error) {
+      // A server that lets nobody in can be reached, and may be working.
+      return sqlStateOf({ code: (error as ForksnapError).errno }) !== undefined
+    }
+  }
+
+  #giveUp(): void {
+    this.#late ??= noAnswer(this.#answerMs as number)
+    this.#lost.error ??= this.error(this.#late, 'keep the connection')
+    this.drop()
   }
 
   /** Runs work in a transaction: COMMIT if it resolves, ROLLBACK if not. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { checkBoolean, checkOptions, invalidArgument } from '../checks'
+import { checkBoolean, checkOptions, checkWhole, invalidArgument, TIMER_MS_MAX } from '../checks'
 import { checkConnection, type PostgresConnection } from '../postgres/connection'
 import { parseTableName, quoteIdentifier, type TableName } from '../postgres/identifiers'
 import { checkCodec } from '../slice/codec'
@@ -27,6 +27,13 @@ export interface PostgresStoreOptions {
   /** Take the place of an owner that still lives: it gets `ERR_FENCED`. Default false: `ERR_LOCKED`. */
   readonly takeover?: boolean
   /**
+   * Milliseconds after which a connection that gives no answer counts as lost, 1 to 2^31 - 1. Default 30,000. What may
+   * rightly take longer (COPY, reading, removing rows) is given its time as long as the server is seen to work on it. A
+   * writer process that does not answer for so long is killed and replaced. Raise it for tables whose constraints are
+   * only checked by the COMMIT.
+   */
+  readonly answerMs?: number
+  /**
    * Write each slice to a file first, in `spoolDirectory`, and load it into the database afterwards, with retries: a slice
    * counts as saved once its file is durable. Default false.
    */
@@ -47,6 +54,7 @@ export interface ResolvedPostgresOptions {
   readonly layout: Layout
   readonly keep: KeepPolicy
   readonly takeover: boolean
+  readonly answerMs: number
   readonly spool: SpoolOptions | undefined
 }
 
@@ -64,27 +72,33 @@ const KEYS: readonly (keyof PostgresStoreOptions)[] = [
   'history',
   'keep',
   'takeover',
+  'answerMs',
   'spool',
   'spoolDirectory',
   'spoolCodec',
   'onSpoolError',
 ]
 
+const ANSWER_MS = 30_000
+
 /** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT`, naming the option. */
 export function resolvePostgresOptions(options: PostgresStoreOptions): ResolvedPostgresOptions {
   checkOptions('options', options, KEYS)
   const { connection, name = 'default', schema = 'public', keep = { count: 3 }, takeover = false } = options
+  const { answerMs = ANSWER_MS } = options
   checkConnection(connection)
   checkText('name', name)
   checkText('schema', schema)
   checkKeepPolicy(keep)
   checkBoolean('takeover', takeover)
+  checkWhole('answerMs', answerMs, 1, TIMER_MS_MAX)
   return {
     connection,
     owner: { schema, name: `slices:${name}` },
     layout: layoutOf(name, schema, options),
     keep,
     takeover,
+    answerMs,
     spool: spoolOf(options),
   }
 }

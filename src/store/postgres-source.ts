@@ -133,11 +133,15 @@ async function copyOut(part: Part, name: string, columns: readonly Column[], sql
 }
 
 async function* chunksOf(session: Session, name: string, sql: string): AsyncGenerator<Buffer> {
+  const doing = `read the table ${name}`
   const stream = session.client.query(to(sql, { highWaterMark: READ_BYTES }))
+  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>
+  // The server may sort the rows before the first one comes.
+  const next = () => session.patiently(doing, () => chunks.next())
   try {
-    for await (const chunk of stream) yield chunk as Buffer
-  } catch (error) {
-    throw session.error(error, `read the table ${name}`)
+    for (let chunk = await next(); chunk.done !== true; chunk = await next()) yield chunk.value
+  } finally {
+    await chunks.return?.()
   }
 }
 
@@ -163,7 +167,7 @@ async function readBlob(part: Part, name: string, bytes: number): Promise<void> 
   const where = `FROM ${quoteTable(blobTable(layout))} WHERE slice_id = $1 AND name = $2`
   const doing = `read the blob ${JSON.stringify(name)}`
   const sum = `SELECT coalesce(sum(length(data)), 0)::bigint AS bytes, count(*)::int AS pieces ${where}`
-  const [found] = (await session.query<{ bytes: string; pieces: number }>(doing, sum, [sliceId, name])).rows
+  const [found] = (await session.queryLong<{ bytes: string; pieces: number }>(doing, sum, [sliceId, name])).rows
   if (Number(found.bytes) !== bytes) {
     throw corrupt(`the blob ${JSON.stringify(name)} has ${found.bytes} bytes, not ${bytes}`, 0)
   }

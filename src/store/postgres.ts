@@ -40,7 +40,7 @@ export type { PostgresStoreOptions } from './postgres-options'
 export class PostgresStore implements SliceStore {
   readonly kind = 'postgres'
   readonly #options: ResolvedPostgresOptions
-  readonly #writer = new WriterProcess()
+  readonly #writer: WriterProcess
   readonly #changes = new Exclusive()
   readonly #sinks = new Set<PostgresSink>()
   readonly #spool: Spool | undefined
@@ -54,6 +54,7 @@ export class PostgresStore implements SliceStore {
   /** Throws `ERR_INVALID_ARGUMENT` for options out of their ranges; connects to nothing. */
   constructor(options: PostgresStoreOptions) {
     this.#options = resolvePostgresOptions(options)
+    this.#writer = new WriterProcess(this.#options.answerMs)
     const { spool, keep } = this.#options
     if (spool === undefined) return
     this.#spool = new Spool(spool, {
@@ -124,9 +125,9 @@ export class PostgresStore implements SliceStore {
   }
 
   async #beginRequest(epoch: bigint): Promise<BeginRequest> {
-    const { layout, owner, connection } = this.#options
+    const { layout, owner, connection, answerMs } = this.#options
     const publication = { epoch, ownerEpoch: this.epoch, owner }
-    return { connection: await plainConnection(connection), layout, publication }
+    return { connection: await plainConnection(connection), answerMs, layout, publication }
   }
 
   #sinkHost(): PostgresSinkHost {
@@ -278,7 +279,8 @@ export class PostgresStore implements SliceStore {
   }
 
   async #open(): Promise<Session> {
-    return Session.open(await plainConnection(this.#options.connection), 'forksnap store')
+    const { connection, answerMs } = this.#options
+    return Session.open(await plainConnection(connection), 'forksnap store', answerMs)
   }
 
   async #reading<T>(work: (session: Session) => Promise<T>): Promise<T> {

@@ -13,6 +13,7 @@ import type { Publication } from './postgres-publish'
 /** The connection travels with each slice: its password may have changed since the last one. */
 export interface BeginRequest {
   readonly connection: PlainConnection
+  readonly answerMs: number
   readonly layout: Layout
   readonly publication: Omit<Publication, 'sliceId'>
   /** Missing: the writer takes the next one and reads from a FIFO. */
@@ -34,6 +35,8 @@ export interface CommitRequest {
 }
 
 export interface Methods {
+  /** Says that the writer is there. */
+  alive(): Promise<void>
   begin(request: BeginRequest): Promise<Begun>
   /** The parent has opened the FIFO: the writer begins to read. */
   opened(sliceId: bigint): Promise<void>

@@ -45,7 +45,7 @@ export class WriterSlice {
   /** Connects, checks that this owner is still the right one, and makes the channel. */
   static async begin(request: BeginRequest): Promise<WriterSlice> {
     const { layout, publication, spooled } = request
-    const session = await Session.open(request.connection, APPLICATION)
+    const session = await openSession(request)
     try {
       await joinOwner(session, publication.owner)
       await session.transaction('look at the epoch', () =>
@@ -112,10 +112,9 @@ export class WriterSlice {
   }
 
   async #load(input: AsyncIterable<Buffer>): Promise<Loaded> {
-    const { connection, layout } = this.#request
     await this.#session.query('begin a slice', 'BEGIN')
-    const aside = () => Session.open(connection, APPLICATION)
-    return new SliceLoader(this.#session, layout, this.#sliceId, aside).load(input)
+    const aside = () => openSession(this.#request)
+    return new SliceLoader(this.#session, this.#request.layout, this.#sliceId, aside).load(input)
   }
 
   /** Why reading has stopped, if the database is the reason; a stream that broke off is the child's affair. */
@@ -138,13 +137,13 @@ export class WriterSlice {
   }
 
   async #commit(): Promise<void> {
-    const { connection, layout } = this.#request
     try {
       await commit(this.#session)
       await this.#session.close()
     } catch (error) {
       this.#session.drop()
-      const open = () => Session.open(connection, APPLICATION)
+      const open = () => openSession(this.#request)
+      const { layout } = this.#request
       if ((await wasCommitted(open, layout, this.#sliceId, this.#session.backend)) === undefined) throw error
     }
   }
@@ -158,7 +157,7 @@ export class WriterSlice {
     if (this.#over) return
     this.#over = true
     await this.#end()
-    const session = await Session.open(this.#request.connection, APPLICATION)
+    const session = await openSession(this.#request)
     try {
       await endBackend(session, this.#session.backend)
     } finally {
@@ -182,6 +181,10 @@ export class WriterSlice {
     closeSync(fifo.fd)
     rmSync(fifo.folder, { recursive: true, force: true })
   }
+}
+
+function openSession({ connection, answerMs }: BeginRequest): Promise<Session> {
+  return Session.open(connection, APPLICATION, answerMs)
 }
 
 const SPOOL_CHUNK_BYTES = 1024 * 1024

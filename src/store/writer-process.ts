@@ -16,6 +16,7 @@ function sliceOf(sliceId: bigint): WriterSlice {
 }
 
 const methods: Methods = {
+  alive: () => Promise.resolve(),
   async begin(request) {
     const slice = await WriterSlice.begin(request)
     slices.set(slice.sliceId, slice)
