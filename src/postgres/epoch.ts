@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { ForksnapError, isForksnapError } from '../errors'
 import { createMissing, tableExists } from './ddl'
+import { assertDurable } from './durable-table'
 import { quoteTable, type TableName } from './identifiers'
 import { type Backend, endBackend, type Session } from './session'
 
@@ -73,7 +74,9 @@ export class Owner {
    * holds the lock.
    */
   static async acquire(session: Session, options: OwnerOptions): Promise<Owner> {
-    await createMissing(session, [{ table: epochTable(options.schema), columns: EPOCH_COLUMNS }])
+    const table = epochTable(options.schema)
+    await createMissing(session, [{ table, columns: EPOCH_COLUMNS }])
+    await assertDurable(session, table)
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
     return new Owner(options, await raise(session, options, randomUUID(), false))
   }

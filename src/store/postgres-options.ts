@@ -17,7 +17,8 @@ export interface PostgresStoreOptions {
   /**
    * Where the rows of a slice's tables go, by the table's name in the slice: `{ order_slice: 'exchange.order_slice' }`.
    * `slice_history` maps the history. A table that is not mentioned goes to the table of its name in `schema`. What
-   * is missing is created; what exists must have a column `slice_id` of type int8 and fitting columns.
+   * is missing is created; what exists must have a column `slice_id` of type int8 and fitting columns, and be an ordinary table
+   * (or a partitioned one): what is unlogged, temporary, foreign or a view is refused, since it would lose slices.
    */
   readonly tables?: { readonly [table: string]: string | TableName }
   /** The keys of `meta()` that go into `slice_history`. Default `{ orderId: 'orderId', tradeId: 'tradeId' }`. */

@@ -1,6 +1,7 @@
 import { ForksnapError, isForksnapError } from '../errors'
 import { plainConnection } from '../postgres/connection'
 import { createMissing } from '../postgres/ddl'
+import { assertDurable } from '../postgres/durable-table'
 import { type Owner, readEpochs } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
 import { OwnerSession } from '../postgres/owner-session'
@@ -81,7 +82,8 @@ export class PostgresStore implements SliceStore {
 
   /**
    * Starts the writer process, connects, creates the tables that are missing, takes the lock and begins an epoch. Throws
-   * `ERR_LOCKED` if another process owns the slices of this name and `takeover` is not set.
+   * `ERR_LOCKED` if another process owns the slices of this name and `takeover` is not set, `ERR_INVALID_ARGUMENT` for an
+   * existing table that a crash of the server would empty.
    */
   start(): Promise<void> {
     return this.#changes.run(async () => {
@@ -102,6 +104,7 @@ export class PostgresStore implements SliceStore {
     const session = await this.#open()
     try {
       await createMissing(session, ownTables(layout))
+      for (const { table } of ownTables(layout)) await assertDurable(session, table)
       this.#control = await OwnerSession.acquire(session, { ...owner, takeover }, () => this.#open())
     } catch (error) {
       await session.close()
