@@ -87,8 +87,12 @@ export class Owner {
    */
   async reacquire(session: Session): Promise<void> {
     await this.#adoptOwn(session)
-    await waitForLock(session, this.#options)
-    await this.#adoptOwn(session)
+    try {
+      await waitForLock(session, this.#options)
+    } finally {
+      // Whoever has it, or had it, has perhaps raised the epoch by now: being fenced is then what there is to tell.
+      await this.#adoptOwn(session)
+    }
   }
 
   /** A reset whose COMMIT nobody answered may have raised this owner's own epoch. */
