@@ -116,15 +116,17 @@ async function copyOut(part: Part, name: string, columns: readonly Column[], sql
   const decoder = handlers.row === undefined ? undefined : new RowDecoder(name, columns)
   const deliver = (values: ReadValue[]): void => handlers.row?.(name, values)
   let rows = 0
-  let rest: Buffer = Buffer.alloc(0)
+  // Pieces of a line that has not ended yet, joined once: a long row comes in many.
+  let rest: Buffer[] = []
   for await (const chunk of chunksOf(session, name, sql)) {
     const end = chunk.lastIndexOf(LINE_FEED) + 1
     if (end === 0) {
-      rest = Buffer.concat([rest, chunk])
+      rest.push(chunk)
       continue
     }
-    const lines = rest.length === 0 ? chunk.subarray(0, end) : Buffer.concat([rest, chunk.subarray(0, end)])
-    rest = Buffer.from(chunk.subarray(end))
+    const whole = chunk.subarray(0, end)
+    const lines = rest.length === 0 ? whole : Buffer.concat([...rest, whole])
+    rest = end === chunk.length ? [] : [Buffer.from(chunk.subarray(end))]
     rows += decoder === undefined ? countLines(lines) : decode(decoder, lines, deliver)
     part.progress(lines.length)
   }
