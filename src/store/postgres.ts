@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
 import { plainConnection } from '../postgres/connection'
 import { createMissing } from '../postgres/ddl'
@@ -130,7 +133,8 @@ export class PostgresStore implements SliceStore {
   async #beginRequest(epoch: bigint): Promise<BeginRequest> {
     const { layout, owner, connection, answerMs } = this.#options
     const publication = { epoch, ownerEpoch: this.epoch, owner }
-    return { connection: await plainConnection(connection), answerMs, layout, publication }
+    const folder = join(tmpdir(), `forksnap-writer-${randomUUID()}`)
+    return { connection: await plainConnection(connection), answerMs, layout, publication, folder }
   }
 
   #sinkHost(): PostgresSinkHost {

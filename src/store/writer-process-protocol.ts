@@ -16,6 +16,8 @@ export interface BeginRequest {
   readonly answerMs: number
   readonly layout: Layout
   readonly publication: Omit<Publication, 'sliceId'>
+  /** A folder that is not there: the writer makes it for its FIFO. The parent names it, to remove what a dead writer left. */
+  readonly folder: string
   /** Missing: the writer takes the next one and reads from a FIFO. */
   readonly spooled?: { readonly sliceId: bigint; readonly path: string }
 }

@@ -1,16 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, createReadStream, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, createReadStream, mkdirSync, openSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
+import { failpoint } from '../failpoint'
 import { checkEpoch, joinOwner } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
 import { endBackend, Session } from '../postgres/session'
 import { catalogueTable, type Layout } from './postgres-layout'
 import { type Loaded, SliceLoader } from './postgres-load'
 import { checkReported, commit, enter, type Publication, wasCommitted } from './postgres-publish'
-import { openRegular } from './safe-open'
+import { DIRECTORY_MODE, openRegular } from './safe-open'
 import type { BeginRequest, Begun, CommitRequest } from './writer-process-protocol'
 
 const APPLICATION = 'forksnap writer'
@@ -70,12 +70,15 @@ export class WriterSlice {
    * the parent cannot come between the folder and the knowledge of it.
    */
   #makeFifo(): void {
-    const folder = mkdtempSync(join(tmpdir(), 'forksnap-writer-'))
+    const { folder } = this.#request
+    mkdirSync(folder, { mode: DIRECTORY_MODE })
+    failpoint('store.postgres.fifo.before')
     try {
       const path = join(folder, 'slice')
       execFileSync('mkfifo', ['-m', '600', path])
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
       this.#fifo = { folder, path, fd }
+      failpoint('store.postgres.fifo.after')
     } catch (error) {
       rmSync(folder, { recursive: true, force: true })
       throw error
