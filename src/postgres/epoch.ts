@@ -110,6 +110,12 @@ export class Owner {
     await checkEpoch(session, this.#options, this.#epoch)
   }
 
+  /** Whether this owner's epoch is the current one now, which may change at once. Rejects with `ERR_FENCED` if not. */
+  async look(session: Session): Promise<void> {
+    const row = await readRow(session, this.#options, '')
+    if (row?.epoch !== String(this.#epoch)) throw fenced(this.#options.name, this.#epoch, row)
+  }
+
   /** Begins an epoch before which nothing counts any more. Resolves with it. */
   async reset(session: Session): Promise<bigint> {
     const row = await session.transaction('begin an epoch', async () => {

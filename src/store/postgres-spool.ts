@@ -18,6 +18,8 @@ import type { SliceHandlers, SliceInfo, SliceSource } from './store'
 export interface SpoolHost {
   epoch(): bigint
   resetEpoch(): bigint
+  /** Rejects with `ERR_FENCED` if the database says that somebody else owns the slices now. */
+  checkEpoch(): Promise<void>
   keep: KeepPolicy
   /** Resolves when the slice is in the database, whoever brought it there. */
   load(entry: SliceEntry): Promise<void>
@@ -97,8 +99,13 @@ export class Spool {
 
   async #checkOwned(): Promise<void> {
     if (this.fenced !== undefined) throw this.fenced
-    if ((await this.#lock?.isOurs()) === true) return
-    throw new ForksnapError('ERR_FENCED', `The lock file of ${this.directory} was removed or replaced; restart`)
+    if ((await this.#lock?.isOurs()) !== true) {
+      throw new ForksnapError('ERR_FENCED', `The lock file of ${this.directory} was removed or replaced; restart`)
+    }
+    await this.#host.checkEpoch().catch((error: unknown) => {
+      if (isForksnapError(error, 'ERR_FENCED')) this.fenced = error
+      throw error
+    })
   }
 
   /** Slices that wait, newest first. */
@@ -196,6 +203,7 @@ export class Spool {
 
   /** Tells of a failure that is no slice's own; false, since something is left to do. */
   #report(error: unknown): false {
+    if (isForksnapError(error, 'ERR_FENCED')) this.fenced = error
     this.#options.onError(error, 0n)
     return false
   }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterMs } from '../after-ms'
 import { ForksnapError, isForksnapError } from '../errors'
 import { plainConnection } from '../postgres/connection'
 import { createMissing } from '../postgres/ddl'
@@ -38,6 +39,11 @@ export type { PostgresStoreOptions } from './postgres-options'
  * Rows come back in the order in which they were written from tables that the store has created, and by the primary key
  * from others. Values are those that were written; a numeric comes back with the digits that its column there declares.
  *
+ * With a spool, a slice is saved once its file is durable and the database, if it answers within a second, has not said
+ * that somebody else has taken over (`ERR_FENCED`). A start needs the database all the same, since only there a lock keeps
+ * a second owner out: while it is away `start()` rejects with `ERR_STORE_FAILED`, whatever slices wait in the spool, and
+ * recovering does too. They stay there; start again when the database can be reached.
+ *
  * Every method rejects with `ERR_STORE_FAILED`, the server's code being its `errno`, if the database refuses or cannot
  * be reached; those that change something reject with `ERR_FENCED` after a takeover.
  */
@@ -65,6 +71,7 @@ export class PostgresStore implements SliceStore {
       keep,
       epoch: () => this.epoch,
       resetEpoch: () => this.resetEpoch,
+      checkEpoch: () => this.#checkEpoch(),
       load: (entry) => this.#load(entry),
       pruneLoaded: async () => void (await this.#pruneLoaded()),
     })
@@ -153,7 +160,7 @@ export class PostgresStore implements SliceStore {
     }
   }
 
-  /** With a spool, what waits there counts as published. */
+  /** With a spool, what waits there counts as published, also for a store that only reads and names the same directory. */
   async list(): Promise<SliceInfo[]> {
     const { layout } = this.#options
     // The spool first: a slice that is loaded in between is then seen twice, and not missed.
@@ -253,6 +260,22 @@ export class PostgresStore implements SliceStore {
     await this.#writer.close()
   }
 
+  /**
+   * Rejects with `ERR_FENCED` after a takeover, if the database says so at once. One that is slow or away is what the
+   * spool is for: then a takeover is only found out when the slice is loaded.
+   */
+  async #checkEpoch(): Promise<void> {
+    const control = this.#held()
+    let stop = (): void => undefined
+    const late = new Promise<void>((resolve) => (stop = afterMs(Math.min(EPOCH_MS, this.#options.answerMs), resolve)))
+    const asked = control.held().then((session) => control.owner.look(session))
+    const known = asked.catch((error: unknown) => {
+      if (isForksnapError(error, 'ERR_FENCED')) throw error
+    })
+    await Promise.race([known, late]).finally(stop)
+    known.catch(() => undefined)
+  }
+
   /** Brings a spooled slice into the database, unless it is there already. */
   async #load(entry: SliceEntry): Promise<void> {
     const { layout } = this.#options
@@ -312,6 +335,8 @@ export class PostgresStore implements SliceStore {
 }
 
 const SPOOL_IDS = 10_000n
+/** How long a spooled slice waits for the database to say that the epoch is still its owner's. */
+const EPOCH_MS = 1_000
 
 /**
  * Moves the sequence of slice ids past every id in use, past `above`, and past `count` more, which are the caller's: it

@@ -1,9 +1,11 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isForksnapError } from '../../src/errors'
 import { openNewest } from '../../src/store/newest'
 import type { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
+import { CuttingProxy } from '../helpers/postgres-proxy'
 import { StoreServer } from '../helpers/postgres-server'
 import { numbers, PostgresStores, publishInto, readAll, until } from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
@@ -122,10 +124,26 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a spool', () => {
   it('stops when somebody else has taken over, and says so', async () => {
     const first = await started()
     const taker = await stores.started(cluster.config(database), { takeover: true })
-    await publishInto(first, numbers(1))
-    await until(() => Promise.resolve(errors))
-    expect(errors[0]).toMatchObject({ code: 'ERR_FENCED' })
+    await expect(publishInto(first, numbers(1))).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    expect(waiting()).toEqual([])
     await expect(first.create()).rejects.toMatchObject({ code: 'ERR_FENCED' })
     expect(await taker.list()).toEqual([])
+  })
+
+  it('finds a takeover out when it loads, if the database could not be asked before', async () => {
+    const proxy = await CuttingProxy.start(cluster)
+    try {
+      const first = await stores.started(proxy.config(database), { ...spool(), answerMs: 1_000 })
+      proxy.muteAt('')
+      await stores.started(cluster.config(database), { takeover: true })
+      await publishInto(first, numbers(1))
+      expect(waiting()).toHaveLength(1)
+      proxy.muteAt(undefined)
+      await until(() => Promise.resolve(errors.filter((error) => isForksnapError(error, 'ERR_FENCED'))))
+      await expect(first.create()).rejects.toMatchObject({ code: 'ERR_FENCED' })
+      await first.close()
+    } finally {
+      await proxy.close()
+    }
   })
 })
