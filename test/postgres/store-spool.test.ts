@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isForksnapError } from '../../src/errors'
+import { recover } from '../../src/recover'
 import { openNewest } from '../../src/store/newest'
 import type { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
@@ -145,5 +146,45 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a spool', () => {
     } finally {
       await proxy.close()
     }
+  })
+
+  it('shows what waits to a store that only reads', async () => {
+    await sql('CREATE TABLE numbers (wrong int)')
+    const owner = await started()
+    const { sliceId } = await publishInto(owner, numbers(5), { position: 9n })
+    const reader = stores.make(cluster.config(database), spool())
+    expect((await reader.list()).map((info) => [info.sliceId, info.position])).toEqual([[sliceId, 9n]])
+    const restored: bigint[] = []
+    const report = await recover({ store: reader, readOnly: true, restore: { numbers: ([n]) => restored.push(n as bigint) } }) // prettier-ignore
+    expect([report.position, restored]).toEqual([9n, [0n, 1n, 2n, 3n, 4n]])
+    await sql('DROP TABLE numbers')
+    await emptied()
+    expect((await reader.list()).map((info) => info.sliceId)).toEqual([sliceId])
+    const nowhere = stores.make(cluster.config(database), { ...spool(), spoolDirectory: join(spoolDirectory, 'no') })
+    expect(await nowhere.list()).toHaveLength(1)
+  })
+
+  it('does not pass over a slice that cannot be read, as if it were not there', async () => {
+    await sql('CREATE TABLE numbers (wrong int)')
+    const owner = await started()
+    const { sliceId } = await publishInto(owner, numbers(5), { position: 9n })
+    await owner.close()
+    const path = join(spoolDirectory, waiting()[0])
+    const reader = stores.make(cluster.config(database), spool())
+    chmodSync(path, 0o666)
+    expect((await reader.list()).map((info) => info.sliceId)).toEqual([sliceId])
+    await expect(openNewest(reader)).rejects.toMatchObject({ code: 'ERR_UNSAFE_PATH' })
+    chmodSync(path, 0o600)
+    truncateSync(path, 20)
+    expect((await reader.list()).map((info) => [info.sliceId, info.position])).toEqual([[sliceId, 9n]])
+    expect(await openNewest(reader)).toBeNull()
+  })
+
+  it('needs the database to start', async () => {
+    cluster.stop('immediate')
+    const refused = stores.make(cluster.config(database), spool()).start()
+    await expect(refused)
+      .rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+      .finally(() => cluster.start())
   })
 })
