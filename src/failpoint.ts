@@ -24,6 +24,7 @@ const STEPS = [
   'oplog.postgres.append', // one batch and its COMMIT, which are one statement
   'oplog.postgres.prune', // one transaction of several
   'oplog.postgres.reset',
+  'store.postgres.fifo', // the channel of a slice, once its folder is there, in the writer process
   'store.postgres.copy', // one table's rows, in the writer process
   'store.postgres.insert', // the rows of the catalogue, in the writer process
   'store.postgres.commit', // COMMIT of a slice, in the writer process

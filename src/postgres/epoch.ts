@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { ForksnapError, isForksnapError } from '../errors'
 import { createMissing, tableExists } from './ddl'
+import { assertDurable } from './durable-table'
 import { quoteTable, type TableName } from './identifiers'
 import { type Backend, endBackend, type Session } from './session'
 
@@ -73,7 +74,9 @@ export class Owner {
    * holds the lock.
    */
   static async acquire(session: Session, options: OwnerOptions): Promise<Owner> {
-    await createMissing(session, [{ table: epochTable(options.schema), columns: EPOCH_COLUMNS }])
+    const table = epochTable(options.schema)
+    await createMissing(session, [{ table, columns: EPOCH_COLUMNS }])
+    await assertDurable(session, table)
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
     return new Owner(options, await raise(session, options, randomUUID(), false))
   }
@@ -84,8 +87,12 @@ export class Owner {
    */
   async reacquire(session: Session): Promise<void> {
     await this.#adoptOwn(session)
-    await waitForLock(session, this.#options)
-    await this.#adoptOwn(session)
+    try {
+      await waitForLock(session, this.#options)
+    } finally {
+      // Whoever has it, or had it, has perhaps raised the epoch by now: being fenced is then what there is to tell.
+      await this.#adoptOwn(session)
+    }
   }
 
   /** A reset whose COMMIT nobody answered may have raised this owner's own epoch. */
@@ -101,6 +108,12 @@ export class Owner {
    */
   async check(session: Session): Promise<void> {
     await checkEpoch(session, this.#options, this.#epoch)
+  }
+
+  /** Whether this owner's epoch is the current one now, which may change at once. Rejects with `ERR_FENCED` if not. */
+  async look(session: Session): Promise<void> {
+    const row = await readRow(session, this.#options, '')
+    if (row?.epoch !== String(this.#epoch)) throw fenced(this.#options.name, this.#epoch, row)
   }
 
   /** Begins an epoch before which nothing counts any more. Resolves with it. */
@@ -260,7 +273,7 @@ async function endOwnerAndLock(session: Session, options: OwnerOptions): Promise
   try {
     await session.transaction(doing, async () => {
       await session.query(doing, `SET LOCAL lock_timeout = ${TAKEOVER_WAIT_MS}`)
-      await session.query(doing, text, [key, [key]])
+      await session.queryLong(doing, text, [key, [key]])
     })
     return true
   } catch (error) {

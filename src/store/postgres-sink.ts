@@ -1,4 +1,5 @@
 import { constants } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { ForksnapError, isForksnapError } from '../errors'
 import { failpoint } from '../failpoint'
 import type { SliceMeta } from '../slice/types'
@@ -50,7 +51,12 @@ export class PostgresSink implements SliceSink {
 
   static async create(host: PostgresSinkHost, request: BeginRequest): Promise<PostgresSink> {
     const { writer } = host
-    const begun = await writer.ask('begin', request)
+    // What a writer that dies meanwhile has left. A process of its own may still be about to make the FIFO.
+    const tidy = () => rm(request.folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined)
+    const begun = await writer.ask('begin', request).catch(async (error: unknown) => {
+      await tidy()
+      throw error
+    })
     const { pid } = writer
     let fd: number | undefined
     try {
@@ -60,6 +66,7 @@ export class PostgresSink implements SliceSink {
     } catch (error) {
       if (fd !== undefined) await closeFd(fd)
       await writer.ask('cancel', begun.sliceId, pid).catch(() => undefined) // The first error is the one to tell.
+      await tidy()
       throw error
     }
   }

@@ -156,6 +156,20 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     expect(await ids(again)).toEqual([3n])
   })
 
+  it('reads a long row without joining its beginning again with each piece', async () => {
+    const store = await started()
+    const long = 'x'.repeat(8 * 1024 * 1024)
+    const { sliceId } = await publishInto(store, (slice) => slice.table('long', [['note', 'text']]).row(long))
+    const source = await store.open(sliceId)
+    const concat = jest.spyOn(Buffer, 'concat')
+    const { rows } = await readAll(source)
+    const joined = concat.mock.results.reduce((sum, { value }) => sum + (value as Buffer).length, 0)
+    concat.mockRestore()
+    await source.close()
+    expect(rows).toEqual([['long', [long]]])
+    expect(joined).toBeLessThan(4 * long.length)
+  })
+
   it('stays readable while somebody removes the slice', async () => {
     const store = await started()
     await publishInto(store, numbers(100))
