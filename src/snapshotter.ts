@@ -58,7 +58,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   #next: Flight<M> | undefined
   #starting: Promise<void> | undefined
   #started = false
-  /** Of the newest slice of the store's epoch: no later one may be before it. */
+  /** Of the newest slice since the last reset: no later one may be before it. */
   #newestPosition = 0n
   #resetting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -101,7 +101,9 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     const { store } = this.#options
     await store.start()
     const [newest] = await store.list()
-    this.#newestPosition = newest?.epoch === store.epoch ? newest.position : 0n
+    // Where each owner begins an epoch, the newest slice is of an earlier one and counts all the same.
+    const counts = newest !== undefined && newest.epoch >= (store.resetEpoch ?? store.epoch)
+    this.#newestPosition = counts ? newest.position : 0n
     this.#started = true
     if (this.#closing === undefined) this.#schedule.start()
   }
