@@ -2,9 +2,10 @@
  * The engine under live load, saved by forks every few seconds, its operations logged, recovered after a kill:
  *
  *   npm start -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
- *                [--store file|postgres://...] [--log always|everysec|no|off] [--directory ./data]
+ *                [--store file|postgres://...] [--log always|everysec|no|off] [--new-log] [--directory ./data]
  *
- * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many.
+ * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many. `--new-log`
+ * is for a store that was run with `--log off` so far, or whose log is lost: the log begins anew after the newest slice.
  */
 import os from 'node:os'
 import { setImmediate } from 'node:timers/promises'
@@ -23,8 +24,8 @@ function drawRecovery(progress: RecoverProgress): void {
   else bar.draw('replaying', progress.entries / (progress.entries + Number(progress.lastId - progress.id)))
 }
 
-async function restore({ store, log }: Persistence, seed: number): Promise<Recovered> {
-  const recovered = await recoverEngine({ store, log, seed, onProgress: drawRecovery })
+async function restore({ store, log }: Persistence, { seed, newLog }: Options): Promise<Recovered> {
+  const recovered = await recoverEngine({ store, log, seed, newLog, onProgress: drawRecovery })
   bar.clear()
   tellRecovery(recovered.report)
   return recovered
@@ -113,11 +114,11 @@ function untilAskedToStop(
 
 async function main(): Promise<void> {
   const options = readOptions()
-  const persistence = openPersistence(options)
+  const persistence = await openPersistence(options)
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
   console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`)
-  const state = await restore(persistence, options.seed)
+  const state = await restore(persistence, options)
   const { report } = state
   if (report.slice === undefined) await fill(state, options, persistence)
   const snapshotter = makeSnapshotter(persistence, state, options.interval)
