@@ -8,7 +8,7 @@ import v8 from 'node:v8'
 import { binding, Outcome } from './binding'
 import { isThenable } from './checks'
 import { describeError } from './child-error'
-import type { ChildContext } from './fork-job'
+import type { ChildContext, ResultCodec } from './fork-job'
 
 /** EX_SOFTWARE of sysexits.h: the exit code of a child that broke a rule. */
 export const EXIT_BROKEN = 70
@@ -34,9 +34,23 @@ function sealProcess(exit: (code: number) => never, abort: () => never): void {
   Object.defineProperty(process, 'pid', { value: binding().getpid(), enumerable: true, configurable: true })
 }
 
+const CLONED_BYTES_MAX = 1 << 20
+const TOO_LARGE = 'the returned value is larger than 1 MiB when serialized'
+
+/** What a user's function returns: any value that can be cloned. */
+export const clonedResult: ResultCodec<unknown> = {
+  encode(value) {
+    const bytes = v8.serialize(value)
+    if (bytes.length > CLONED_BYTES_MAX) binding().childExit(Outcome.resultTooLarge, EXIT_BROKEN, TOO_LARGE)
+    return bytes
+  },
+  decode: (bytes) => v8.deserialize(bytes) as unknown,
+}
+
 /** Runs the child's work to its end and leaves the process. Never returns. */
 export function runChild<P, V>(
   run: (child: ChildContext, prepared: P) => V,
+  result: ResultCodec<V>,
   prepared: P,
   title: string,
   efficiencyMode: boolean,
@@ -54,8 +68,8 @@ export function runChild<P, V>(
     if (isThenable(value)) {
       native.childExit(Outcome.returnedPromise, EXIT_BROKEN, 'the work returned a promise; it must be synchronous')
     }
-    if (!native.childResult(v8.serialize(value))) {
-      native.childExit(Outcome.resultTooLarge, EXIT_BROKEN, 'the returned value is larger than 1 MiB when serialized')
+    if (!native.childResult(result.encode(value))) {
+      native.childExit(Outcome.resultTooLarge, EXIT_BROKEN, 'what the child returns is longer than the page for it')
     }
     return native.childExit(Outcome.returned, 0, '')
   } catch (thrown) {

@@ -26,6 +26,8 @@ export interface DemoMeta extends SliceMeta {
   readonly tradeId: number
   /** The flow's state, as JSON text. */
   readonly flow: string
+  /** The number of resting orders that a filling was stopped on its way to. */
+  readonly fillTo?: number
 }
 
 export function metaOf(engine: Engine, flow: Flow): DemoMeta {

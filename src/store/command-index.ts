@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { ForksnapError } from '../errors'
+import { errnoOf, ForksnapError } from '../errors'
 import { readHeaderPayload, readTrailerPayload } from '../slice/control'
 import { hex32 } from '../slice/format'
 import { encodeMeta } from '../slice/json'
@@ -128,8 +128,9 @@ export class CommandIndex {
   /** The bytes of a slice are removed: forgets it, but for its id if no higher one was given. */
   async forget(slice: Placeholders): Promise<void> {
     const path = this.#gonePath(slice)
-    if (slice.sliceId === this.#lastId) await rename(path, join(this.directory, `used-i${digits(slice.sliceId)}`))
-    else await removeFile(path)
+    // A prune() beside a cancelled save may have removed the same bytes and have forgotten them first.
+    if (slice.sliceId !== this.#lastId) await removeFile(path)
+    else await rename(path, join(this.directory, `used-i${digits(slice.sliceId)}`)).catch(ignoreMissing)
     await fsyncDirectory(this.directory)
   }
 
@@ -148,6 +149,10 @@ export class CommandIndex {
   #gonePath({ epoch, sliceId }: Placeholders): string {
     return join(this.directory, `gone-e${digits(epoch)}-i${digits(sliceId)}`)
   }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (errnoOf(error) !== 'ENOENT') throw error
 }
 
 function entryName(key: SliceKey): string {

@@ -8,6 +8,7 @@ import { FileSink, type SinkHost } from './file-sink'
 import { FileSource } from './file-source'
 import { DirectoryLock } from './lock'
 import type { SpoolOptions } from './postgres-options'
+import { OpenSinks } from './open-sinks'
 import { rowsWriting } from './postgres-sink'
 import { type KeepPolicy, slicesToRemove } from './retention'
 import { checkDirectory, fsyncDirectory, makeDirectory, removeFile } from './safe-open'
@@ -37,7 +38,7 @@ export class Spool {
   readonly #options: SpoolOptions
   readonly #host: SpoolHost
   readonly #changes = new Exclusive()
-  readonly #sinks = new Set<FileSink>()
+  readonly #sinks = new OpenSinks<FileSink>()
   #lock: DirectoryLock | undefined
   #closing = new AbortController()
   #running: Promise<void> | undefined
@@ -74,12 +75,13 @@ export class Spool {
     }
   }
 
-  async create(sliceId: bigint): Promise<FileSink> {
-    if (this.fenced !== undefined) throw this.fenced
-    const writing = { codec: this.#options.codec, syncEveryBytes: SYNC_EVERY_BYTES, ...rowsWriting(sliceId) }
-    const sink = await FileSink.create(this.#sinkHost(), sliceId, writing)
-    this.#sinks.add(sink)
-    return sink
+  create(nextId: () => Promise<bigint>): Promise<FileSink> {
+    return this.#sinks.create(async () => {
+      const sliceId = await nextId()
+      if (this.fenced !== undefined) throw this.fenced
+      const writing = { codec: this.#options.codec, syncEveryBytes: SYNC_EVERY_BYTES, ...rowsWriting(sliceId) }
+      return FileSink.create(this.#sinkHost(), sliceId, writing)
+    })
   }
 
   #sinkHost(): SinkHost {
@@ -89,7 +91,7 @@ export class Spool {
       exclusive: (work) => this.#changes.run(work),
       checkOwned: () => this.#checkOwned(),
       settled: (sink, published) => {
-        this.#sinks.delete(sink)
+        this.#sinks.settled(sink)
         if (published !== null) this.wake()
       },
     }
@@ -220,13 +222,14 @@ export class Spool {
   }
 
   /** Waits for the load that is under way; what is left waits for the next start. */
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel()))
-    this.#closing.abort()
-    await this.#running
-    const lock = this.#lock
-    this.#lock = undefined
-    await lock?.release()
+  close(): Promise<void> {
+    return this.#sinks.close(async () => {
+      this.#closing.abort()
+      await this.#running
+      const lock = this.#lock
+      this.#lock = undefined
+      await lock?.release()
+    })
   }
 }
 

@@ -7,6 +7,7 @@ import { Session } from '../postgres/session'
 import { Exclusive } from './exclusive'
 import { compareNewestFirst } from './file-names'
 import type { CommitResult } from './file-sink'
+import { OpenSinks } from './open-sinks'
 import { findSlice, listSlices, notFound, removeSlices } from './postgres-catalogue'
 import { catalogueTable, historyTable, locationOf, ownTables } from './postgres-layout'
 import { type PostgresStoreOptions, type ResolvedPostgresOptions, resolvePostgresOptions } from './postgres-options'
@@ -41,7 +42,7 @@ export class PostgresStore implements SliceStore {
   readonly #options: ResolvedPostgresOptions
   readonly #writer = new WriterProcess()
   readonly #changes = new Exclusive()
-  readonly #sinks = new Set<PostgresSink>()
+  readonly #sinks = new OpenSinks<PostgresSink>()
   readonly #spool: Spool | undefined
   /** Ids of slices that this process has published or read in full. */
   readonly #good = new Set<bigint>()
@@ -110,14 +111,14 @@ export class PostgresStore implements SliceStore {
   }
 
   create(): Promise<SliceSink> {
-    return this.#changes.run(async () => {
+    const spool = this.#spool
+    if (spool !== undefined) return spool.create(() => this.#changes.run(() => this.#spoolId()))
+    const make = async (): Promise<PostgresSink> => {
       this.#assertOwned()
-      if (this.#spool !== undefined) return this.#spool.create(await this.#spoolId())
       await this.#connected()
-      const sink = await PostgresSink.create(this.#sinkHost(), await this.#beginRequest(this.epoch))
-      this.#sinks.add(sink)
-      return sink
-    })
+      return PostgresSink.create(this.#sinkHost(), await this.#beginRequest(this.epoch))
+    }
+    return this.#sinks.create(() => this.#changes.run(make))
   }
 
   async #beginRequest(epoch: bigint): Promise<BeginRequest> {
@@ -131,6 +132,7 @@ export class PostgresStore implements SliceStore {
     const epoch = this.epoch
     return {
       writer: this.#writer,
+      currentEpoch: () => this.epoch,
       lookUp: ({ sliceId, backend }) => wasCommitted(() => this.#open(), layout, sliceId, backend),
       describe: (sliceId, { meta, trailer }: CommitResult, createdAt) => {
         this.#good.add(sliceId)
@@ -138,7 +140,7 @@ export class PostgresStore implements SliceStore {
         const location = locationOf(layout, sliceId)
         return { sliceId, epoch, position: meta.position ?? 0n, rows, bytes, createdAt, meta, location }
       },
-      settled: (sink) => this.#sinks.delete(sink),
+      settled: (sink) => this.#sinks.settled(sink),
     }
   }
 
@@ -173,7 +175,7 @@ export class PostgresStore implements SliceStore {
     })
   }
 
-  /** Unfinished slices of the old epoch can no longer be committed. */
+  /** Unfinished slices of the old epoch can no longer be committed: `ERR_EPOCH_CHANGED`. */
   beginEpoch(): Promise<bigint> {
     return this.#changes.run(async () => {
       this.#assertOwned()
@@ -229,9 +231,10 @@ export class PostgresStore implements SliceStore {
 
   /** Waits for running commits, cancels unfinished slices, ends the writer process, releases the lock. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel()))
-    await this.#spool?.close()
-    await this.#changes.run(() => this.#release())
+    await this.#sinks.close(async () => {
+      await this.#spool?.close()
+      await this.#changes.run(() => this.#release())
+    })
   }
 
   async #release(): Promise<void> {
@@ -265,6 +268,7 @@ export class PostgresStore implements SliceStore {
   }
 
   async #spoolId(): Promise<bigint> {
+    this.#assertOwned()
     if (this.#spoolIds.next >= this.#spoolIds.end) await this.#reserveIds(await this.#connected())
     return this.#spoolIds.next++
   }

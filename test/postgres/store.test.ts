@@ -5,7 +5,7 @@ import { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
 import { numbers, PostgresStores, publishInto, readAll, writeInto } from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
-import { codeThrown, rejection } from '../helpers/store-slices'
+import { closedWhileCreating, codeThrown, rejection } from '../helpers/store-slices'
 import { isAlive } from '../helpers/fixture'
 import { writeSlice } from '../helpers/slice-memory'
 
@@ -98,6 +98,16 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     expect(await store.list()).toEqual([])
   })
 
+  it('withdraws a slice that is being created while it is closed, and begins none after that', async () => {
+    const store = await started()
+    const { meanwhile } = await closedWhileCreating(store, '/nowhere')
+    expect(meanwhile).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    await store.start()
+    expect(await store.list()).toEqual([])
+    await publishInto(store, numbers(1))
+    expect(await store.list()).toHaveLength(1)
+  })
+
   it('keeps slices in the order of epoch, position and id, and forgets those before a reset', async () => {
     const store = await started({ keep: {} })
     await publishInto(store, numbers(1), { position: 9n })
@@ -113,7 +123,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     const stale = await store.create()
     expect(await store.beginEpoch()).toBe(3n)
     const result = { meta: {}, trailer: writeInto(stale, numbers(1)) }
-    await expect(stale.commit(result)).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    await expect(stale.commit(result)).rejects.toMatchObject({ code: 'ERR_EPOCH_CHANGED' })
     expect(await openNewest(store)).toBeNull()
     const { sliceId } = await publishInto(store, numbers(2))
     expect((await ids(store))[0]).toBe(sliceId)
