@@ -49,6 +49,9 @@ function tellRecovery({ passedOver, slice, log }: RecoverReport): void {
   }
 }
 
+/** Orders between two turns of the event loop while the books are filled. */
+const FILL_STEP = 500
+
 /**
  * Puts in as many orders as are missing: all at the first start, what a kill or a stop during the filling has left at a
  * later one. Resolves with how many are to rest if it was stopped before.
@@ -62,10 +65,12 @@ async function fill(
   const missing = orders - engine.openOrders.size
   if (missing <= 0) return undefined
   const began = performance.now()
-  let filled = 0
+  let [filled, drawn] = [0, 0]
   for (filled of flow.filling(missing, flowTime(flow))) {
+    await engine.ready()
+    if (filled < drawn + FILL_STEP) continue
+    drawn = filled
     bar.draw('filling the books', filled / missing)
-    await log?.ready()
     await setImmediate()
     if (stop.isAsked) break
   }
@@ -120,26 +125,40 @@ function ordersToFill({ slice }: RecoverReport, orders: number): number {
   return slice === undefined ? orders : Number(slice.meta.fillTo ?? 0)
 }
 
-/** Trades until somebody asks to stop. */
+/** Trades until somebody asks to stop; rejects if the log fails, after which nothing is traded. */
 async function trade(
-  { flow }: Recovered,
+  { engine, flow }: Recovered,
   { rate, interval }: Options,
   snapshotter: Snapshotter<DemoMeta>,
   stop: Stop,
 ): Promise<void> {
-  const load = new SteadyFlow(flow, rate, (operations) => snapshotter.changed(operations))
+  const load = new SteadyFlow(flow, engine, rate, (operations) => snapshotter.changed(operations))
   console.log(
     `trading at ${count(rate)} operations a second, a snapshot every ${interval / 1000} s; Ctrl-C ends with a last one`,
   )
   console.log(reportTitle())
-  await stop.asked
-  await load.stop()
+  try {
+    await Promise.race([stop.asked, load.ended])
+    await load.stop()
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`${count(load.answered)} operations are answered, no more are taken: ${said}`, { cause })
+  }
 }
 
 async function main(): Promise<void> {
   const options = readOptions()
   const stop = new Stop()
   const persistence = await openPersistence(options)
+  try {
+    await run(options, persistence, stop)
+  } catch (error) {
+    await Promise.allSettled([persistence.store.close(), persistence.log?.close()])
+    throw error
+  }
+}
+
+async function run(options: Options, persistence: Persistence, stop: Stop): Promise<void> {
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
   console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`)
