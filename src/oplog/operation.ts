@@ -25,7 +25,7 @@ export interface EncodedOperation {
 
 /**
  * The operation as a log keeps it. Throws `ERR_INVALID_ARGUMENT` for what is no operation, `ERR_INVALID_VALUE` for a method
- * or params that cannot be kept exactly: too large, NUL in the method, a lone surrogate, what JSON would drop or round.
+ * or params that cannot be kept exactly: too large, NUL in the method, a lone surrogate, what JSON would drop or round, -0 among it.
  */
 export function encodeOperation(operation: NewOperation): EncodedOperation {
   checkKeys(operation)
@@ -92,7 +92,8 @@ function isPlain(params: unknown): boolean {
 /** As `textLeft`, and negative as soon as something is not plain. */
 function plainLeft(value: unknown, left: number, depth: number): number {
   if (typeof value === 'string') return left - value.length
-  if (typeof value === 'number') return Number.isFinite(value) ? left - 1 : -1
+  // 1 / -0 is negative: JSON writes -0 as 0.
+  if (typeof value === 'number') return Number.isFinite(value) && (value !== 0 || 1 / value > 0) ? left - 1 : -1
   if (value === null || typeof value === 'boolean') return left - 1
   if (typeof value !== 'object' || depth > DEPTH_MAX) return -1
   if (Array.isArray(value)) {

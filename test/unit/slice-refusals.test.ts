@@ -105,6 +105,7 @@ const REFUSED: readonly [ColumnType, unknown, string][] = [
   ['json', { a: undefined }, 'undefined at "a"'],
   ['json', [1, , 2], 'undefined at "[1]"'], // eslint-disable-line no-sparse-arrays
   ['json', { a: [NaN] }, 'NaN at "a[0]"'],
+  ['json', { a: [0, -0] }, '-0, which JSON writes as 0 at "a[1]"'],
   ['json', () => 1, 'function'],
   ['json', { a: 1n }, 'bigint'],
   ['json', new Date(0), 'not plain'],
