@@ -1,6 +1,6 @@
 import { checkOptions, invalidArgument } from '../checks'
 import { ForksnapError } from '../errors'
-import { hasLoneSurrogate, jsonProblem } from '../slice/json'
+import { hasLoneSurrogate, jsonProblem, textLeft } from '../slice/json'
 import type { NewOperation } from './oplog'
 
 /** Checks and encodes what is appended, in every log alike, before it is given an id. */
@@ -104,22 +104,6 @@ function plainLeft(value: unknown, left: number, depth: number): number {
   for (const key in value) {
     if (left < 0) return left
     left = plainLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
-  }
-  return left
-}
-
-/** What is left of a number of bytes when every value has taken the least that its JSON can have; it stops below 0. */
-function textLeft(value: unknown, left: number, depth = 0): number {
-  if (typeof value === 'string') return left - value.length
-  // Deeper nesting is told by the check of the values themselves, which is where a value that contains itself ends too.
-  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return left - 1
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length && left >= 0; i++) left = textLeft(value[i], left - 1, depth + 1)
-    return left
-  }
-  for (const key in value) {
-    if (left < 0) return left
-    left = textLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
   }
   return left
 }

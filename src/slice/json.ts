@@ -68,6 +68,22 @@ function objectProblem(value: object, path: string, depth: number, allowed: Allo
   return undefined
 }
 
+/** What is left of a number of bytes when every value has taken the least that its JSON can have; it stops below 0. */
+export function textLeft(value: unknown, left: number, depth = 0): number {
+  if (typeof value === 'string') return left - value.length
+  // Deeper nesting is told by the check of the values themselves, which is where a value that contains itself ends too.
+  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return left - 1
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length && left >= 0; i++) left = textLeft(value[i], left - 1, depth + 1)
+    return left
+  }
+  for (const key in value) {
+    if (left < 0) return left
+    left = textLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
+  }
+  return left
+}
+
 function at(path: string): string {
   return path === '' ? '' : ` at ${JSON.stringify(path)}`
 }
