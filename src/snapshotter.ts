@@ -60,7 +60,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   #next: Flight<M> | undefined
   #starting: Promise<void> | undefined
   #started = false
-  /** The newest slice: no later one of its epoch may be before it. */
+  /** The newest slice: no later one since the last reset may be before it. */
   #newest = { epoch: 0n, position: 0n }
   #resetting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
@@ -105,6 +105,12 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
       this.#starting = undefined
       throw error
     }
+  }
+
+  /** Where each owner begins an epoch, the newest slice is of an earlier one than the store's and counts all the same. */
+  #newestPosition(): bigint {
+    const { store } = this.#options
+    return this.#newest.epoch >= (store.resetEpoch ?? store.epoch) ? this.#newest.position : 0n
   }
 
   async #start(): Promise<void> {
@@ -323,7 +329,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
       warmedUp: ({ rows, ms }) => this.#stats.warmedUp(rows, ms),
       longestGap: (ms) => this.#stats.longestGap(ms),
       // An epoch may begin in the store as well as by reset().
-      newestPosition: () => (this.#newest.epoch === this.#options.store.epoch ? this.#newest.position : 0n),
+      newestPosition: () => this.#newestPosition(),
       forking: () => {
         this.#stats.forking()
         flight.forked = true

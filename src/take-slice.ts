@@ -30,7 +30,7 @@ export interface TakeHooks {
   cancelFailed(error: unknown): void
   /** Told once, at the child's end or when there will be no child. */
   longestGap(ms: number): void
-  /** Position of the newest slice of the epoch, 0n if there is none. */
+  /** Position of the newest slice since the last reset, 0n if there is none. */
   newestPosition(): bigint
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
   FileOperationLog,
+  ForksnapError,
   FileStore,
   PostgresOperationLog,
   PostgresStore,
@@ -18,22 +19,25 @@ export interface Options extends Record<keyof typeof DEFAULTS, number> {
   /** `file`, or a `postgres://` URL. */
   readonly store: string
   readonly log: (typeof POLICIES)[number]
+  /** Begins the log anew after the newest slice where it ends before it; without it, such a log is refused. */
+  readonly newLog: boolean
 }
 
 export function readOptions(): Options {
   const names = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]
   const text = { type: 'string' } as const
+  const flags = { directory: text, store: text, log: text, 'new-log': { type: 'boolean' } } as const
   const { values } = parseArgs({
-    options: { ...Object.fromEntries(names.map((name) => [name, text])), directory: text, store: text, log: text },
-  }) as { values: Partial<Record<keyof Options, string>> }
-  const { directory = './data', store = 'file' } = values
+    options: { ...Object.fromEntries(names.map((name) => [name, text])), ...flags },
+  }) as { values: Partial<Record<keyof Options, string>> & { 'new-log'?: boolean } }
+  const { directory = './data', store = 'file', 'new-log': newLog = false } = values
   if (store !== 'file' && !/^postgres(ql)?:/.test(store)) {
     throw new RangeError('--store must be file or the URL of a database, postgres://...')
   }
   const log = POLICIES.find((policy) => policy === (values.log ?? 'everysec'))
   if (log === undefined) throw new RangeError(`--log must be one of ${POLICIES.join(', ')}`)
   const numbers = names.map((name) => [name, readNumber(name, values[name])])
-  return { ...(Object.fromEntries(numbers) as Record<keyof typeof DEFAULTS, number>), directory, store, log }
+  return { ...(Object.fromEntries(numbers) as Record<keyof typeof DEFAULTS, number>), directory, store, log, newLog }
 }
 
 function readNumber(name: keyof typeof DEFAULTS, text: string | undefined): number {
@@ -51,19 +55,46 @@ export interface Persistence {
 }
 
 /** Where slices and operations are kept. In PostgreSQL an operation is durable when it is committed, whatever `log` says. */
-export function openPersistence({ directory, store, log }: Options): Persistence {
-  if (store !== 'file') {
-    const logged = log === 'off' ? undefined : new PostgresOperationLog({ connection: store })
-    return { store: new PostgresStore({ connection: store }), log: logged, where: 'tables in PostgreSQL' }
-  }
-  const logDirectory = join(directory, 'log')
-  if (log === 'off' && existsSync(logDirectory)) {
-    // The slices would go on without it, and it would be applied to a state that it does not belong to.
-    throw new Error(`there is a log in ${logDirectory}: leave --log off out, or name another --directory`)
-  }
+export async function openPersistence(options: Pick<Options, 'directory' | 'store' | 'log'>): Promise<Persistence> {
+  const persistence = options.store === 'file' ? inFiles(options) : inPostgres(options)
+  if (options.log !== 'off') return persistence
+  // The slices would go on without it, and later it would be applied to a state that it does not belong to.
+  const found = await existingLog(options)
+  if (found === undefined) return persistence
+  throw new Error(`there is a log in ${found}: leave --log off out, or name another --directory or --store`)
+}
+
+function inFiles({ directory, log }: Pick<Options, 'directory' | 'log'>): Persistence {
   return {
     store: new FileStore({ directory }),
-    log: log === 'off' ? undefined : new FileOperationLog({ directory: logDirectory, fsync: log }),
+    log: log === 'off' ? undefined : new FileOperationLog({ directory: logDirectory(directory), fsync: log }),
     where: `files in ${directory}`,
+  }
+}
+
+function inPostgres({ store, log }: Pick<Options, 'store' | 'log'>): Persistence {
+  return {
+    store: new PostgresStore({ connection: store }),
+    log: log === 'off' ? undefined : new PostgresOperationLog({ connection: store }),
+    where: 'tables in PostgreSQL',
+  }
+}
+
+const logDirectory = (directory: string): string => join(directory, 'log')
+
+/** Where there is a log already, for people. */
+async function existingLog({ directory, store }: Pick<Options, 'directory' | 'store'>): Promise<string | undefined> {
+  if (store === 'file') return existsSync(logDirectory(directory)) ? logDirectory(directory) : undefined
+  return (await hasEntries(new PostgresOperationLog({ connection: store }))) ? 'the table operation_log' : undefined
+}
+
+async function hasEntries(log: OperationLog): Promise<boolean> {
+  try {
+    for await (const _ of log.read(0n)) return true
+    return false
+  } catch (error) {
+    // It does not begin with the first entry, since it was pruned: it has some.
+    if (error instanceof ForksnapError && error.code === 'ERR_LOG_GAP') return true
+    throw error
   }
 }

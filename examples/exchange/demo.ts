@@ -2,9 +2,10 @@
  * The engine under live load, saved by forks every few seconds, its operations logged, recovered after a kill:
  *
  *   npm start -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
- *                [--store file|postgres://...] [--log always|everysec|no|off] [--directory ./data]
+ *                [--store file|postgres://...] [--log always|everysec|no|off] [--new-log] [--directory ./data]
  *
- * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many.
+ * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many. `--new-log`
+ * is for a store that was run with `--log off` so far, or whose log is lost: the log begins anew after the newest slice.
  * Ctrl-C ends it with a last snapshot, also while the books are being filled, which the next start goes on with.
  */
 import os from 'node:os'
@@ -25,8 +26,8 @@ function drawRecovery(progress: RecoverProgress): void {
   else bar.draw('replaying', progress.entries / (progress.entries + Number(progress.lastId - progress.id)))
 }
 
-async function restore({ store, log }: Persistence, seed: number): Promise<Recovered> {
-  const recovered = await recoverEngine({ store, log, seed, onProgress: drawRecovery })
+async function restore({ store, log }: Persistence, { seed, newLog }: Options): Promise<Recovered> {
+  const recovered = await recoverEngine({ store, log, seed, newLog, onProgress: drawRecovery })
   bar.clear()
   tellRecovery(recovered.report)
   return recovered
@@ -48,6 +49,9 @@ function tellRecovery({ passedOver, slice, log }: RecoverReport): void {
   }
 }
 
+/** Orders between two turns of the event loop while the books are filled. */
+const FILL_STEP = 500
+
 /**
  * Puts in as many orders as are missing: all at the first start, what a kill or a stop during the filling has left at a
  * later one. Resolves with how many are to rest if it was stopped before.
@@ -61,10 +65,12 @@ async function fill(
   const missing = orders - engine.openOrders.size
   if (missing <= 0) return undefined
   const began = performance.now()
-  let filled = 0
+  let [filled, drawn] = [0, 0]
   for (filled of flow.filling(missing, flowTime(flow))) {
+    await engine.ready()
+    if (filled < drawn + FILL_STEP) continue
+    drawn = filled
     bar.draw('filling the books', filled / missing)
-    await log?.ready()
     await setImmediate()
     if (stop.isAsked) break
   }
@@ -119,30 +125,44 @@ function ordersToFill({ slice }: RecoverReport, orders: number): number {
   return slice === undefined ? orders : Number(slice.meta.fillTo ?? 0)
 }
 
-/** Trades until somebody asks to stop. */
+/** Trades until somebody asks to stop; rejects if the log fails, after which nothing is traded. */
 async function trade(
-  { flow }: Recovered,
+  { engine, flow }: Recovered,
   { rate, interval }: Options,
   snapshotter: Snapshotter<DemoMeta>,
   stop: Stop,
 ): Promise<void> {
-  const load = new SteadyFlow(flow, rate, (operations) => snapshotter.changed(operations))
+  const load = new SteadyFlow(flow, engine, rate, (operations) => snapshotter.changed(operations))
   console.log(
     `trading at ${count(rate)} operations a second, a snapshot every ${interval / 1000} s; Ctrl-C ends with a last one`,
   )
   console.log(reportTitle())
-  await stop.asked
-  await load.stop()
+  try {
+    await Promise.race([stop.asked, load.ended])
+    await load.stop()
+  } catch (cause) {
+    const said = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`${count(load.answered)} operations are answered, no more are taken: ${said}`, { cause })
+  }
 }
 
 async function main(): Promise<void> {
   const options = readOptions()
   const stop = new Stop()
-  const persistence = openPersistence(options)
+  const persistence = await openPersistence(options)
+  try {
+    await run(options, persistence, stop)
+  } catch (error) {
+    await Promise.allSettled([persistence.store.close(), persistence.log?.close()])
+    throw error
+  }
+}
+
+async function run(options: Options, persistence: Persistence, stop: Stop): Promise<void> {
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
   console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`)
-  const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options.seed))
+  const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)
   const snapshotter = makeSnapshotter(persistence, state, options.interval, fillTo)
   reportSnapshots(snapshotter, options.snapshots, stop)

@@ -51,20 +51,22 @@ export interface RecoverSettings {
   readonly log: OperationLog | undefined
   /** For a flow of which no slice knows anything. */
   readonly seed: number
+  /** See `allowLogBehind` of `recover`: for a log that was not kept for a while. Without it a lost log is an error. */
+  readonly newLog?: boolean
   readonly onProgress: (progress: RecoverProgress) => void
 }
 
 /**
  * Recovers a new engine from the newest good slice and the log after it, and logs what it applies from now on. The digest
- * of what came out of the slice must be the one that the child stored. A log that the slices have left behind, because
- * there was none for a while, begins anew.
+ * of what came out of the slice must be the one that the child stored.
  */
-export async function recoverEngine({ store, log, seed, onProgress }: RecoverSettings): Promise<Recovered> {
+export async function recoverEngine(settings: RecoverSettings): Promise<Recovered> {
+  const { store, log, seed, newLog = false, onProgress } = settings
   const engine = new LoggedEngine()
   const replay = new Replay(engine)
   const options = { store, restore: restoreHandlers(engine), check: checkDigest(engine), onProgress }
   const report = await recover(
-    log === undefined ? options : { ...options, log, replay: (entry) => replay.apply(entry), allowLogBehind: true },
+    log === undefined ? options : { ...options, log, replay: (entry) => replay.apply(entry), allowLogBehind: newLog },
   )
   if (report.log !== undefined && report.log.entries > 0) checkState(engine)
   engine.logTo(log)

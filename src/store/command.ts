@@ -1,4 +1,5 @@
 import { errnoOf, ForksnapError, isForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import { CommandIndex, type EntryContents, type IndexEntry, readEntry } from './command-index'
 import { checkCommandStoreOptions, type CheckedCommandStoreOptions, type CommandStoreOptions } from './command-options'
 import { Pipes } from './command-pipe'
@@ -137,7 +138,7 @@ export class CommandStore implements SliceStore {
       if (next > INT8_MAX) throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
       await replaceEpoch(this.directory, next)
       this.#epoch = next
-      await fsyncDirectory(this.directory)
+      await syncStep('store.command.epoch.directory-sync', () => fsyncDirectory(this.directory))
       return next
     })
   }
@@ -202,7 +203,9 @@ export class CommandStore implements SliceStore {
 
   async #removeBytes(slice: Placeholders): Promise<void> {
     const { removeCommand, limitMs } = this.#options
-    if (removeCommand !== undefined) await runCommand(removeCommand, slice, limitMs)
+    if (removeCommand !== undefined) {
+      await step('store.command.remove', () => runCommand(removeCommand, slice, limitMs))
+    }
     await this.#changes.run(() => this.#index.forget(slice))
   }
 

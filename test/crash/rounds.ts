@@ -68,7 +68,13 @@ class Life {
   /** Some failpoints are only on the way of a start or an engine with something special to do. */
   async #prepare(failpoint: string): Promise<Partial<EngineSettings>> {
     if (/epoch|reset/.test(failpoint)) return { reset: 'after recovery' }
+    if (failpoint.includes('withdraw')) return { failingSaves: 1 }
     if (!/cut|broken|start|prune|remove|retention/.test(failpoint)) return {}
+    if (failpoint.includes('command.start.rename')) {
+      const unfinished = { failpoint: 'snapshot.log-sync.before' }
+      await this.#crash('left unfinished', { operations: OPERATIONS, saves: SAVES }, unfinished)
+      return {}
+    }
     await this.#crash('closed', { operations: OPERATIONS, saves: SAVES })
     if (failpoint.includes('cut')) this.place.tearLog(this.draw)
     if (failpoint.includes('broken')) {
