@@ -68,7 +68,11 @@ const snapshotter = new Snapshotter({
   retry: { attempts: 0 },
 })
 
-snapshotter.on('pruned', ({ sliceIds }) => tell({ tell: 'removed', sliceIds: sliceIds.map(Number) }))
+snapshotter.on('pruned', ({ sliceIds }) => removed(sliceIds))
+
+function removed(sliceIds: readonly bigint[]): void {
+  if (sliceIds.length > 0) tell({ tell: 'removed', sliceIds: sliceIds.map(Number) })
+}
 
 /** Reads every slice in full. Damaged ones are set aside; returns their ids. */
 async function setAsideDamaged(): Promise<number[]> {
@@ -145,6 +149,8 @@ async function save(): Promise<void> {
   tell({ tell: 'saving', position })
   await snapshotter.save()
   tell({ tell: 'saved', position })
+  // Old slices are removed beside what comes next; a second pass waits for the one that the save has begun.
+  removed(await store.prune())
 }
 
 async function beginEpoch(): Promise<void> {
