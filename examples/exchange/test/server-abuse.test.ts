@@ -94,7 +94,7 @@ describe('malformed requests get an error and change nothing', () => {
     const valid = field(2, Buffer.from('ETH_USDT'))
     for (const bytes of [
       Buffer.from([0xff]),
-      Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+      Buffer.from([0x12, 0xff, 0xff, 0xff, 0xff, 0x0f]),
       valid.subarray(0, -1),
       Buffer.from([0x0b, 0x0b, 0x0b]),
       Buffer.alloc(100, 0x80),
