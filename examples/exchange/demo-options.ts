@@ -1,22 +1,14 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import {
-  FileOperationLog,
-  FileStore,
-  PostgresOperationLog,
-  PostgresStore,
-  type OperationLog,
-  type SliceStore,
-} from 'forksnap'
+import type { OperationLog, SliceStore } from 'forksnap'
+import { checkPlace, describePlace, isPostgres, logDirectory, openLog, openStore, type Place } from './storage'
 
 const DEFAULTS = { orders: 1_000_000, rate: 5000, interval: 5000, seed: 1, snapshots: 0 }
 const POLICIES = ['always', 'everysec', 'no', 'off'] as const
 
 export interface Options extends Record<keyof typeof DEFAULTS, number> {
   readonly directory: string
-  /** `file`, or a `postgres://` URL. */
-  readonly store: string
+  readonly store: Place
   readonly log: (typeof POLICIES)[number]
 }
 
@@ -27,9 +19,7 @@ export function readOptions(): Options {
     options: { ...Object.fromEntries(names.map((name) => [name, text])), directory: text, store: text, log: text },
   }) as { values: Partial<Record<keyof Options, string>> }
   const { directory = './data', store = 'file' } = values
-  if (store !== 'file' && !/^postgres(ql)?:/.test(store)) {
-    throw new RangeError('--store must be file or the URL of a database, postgres://...')
-  }
+  checkPlace(store, '--store')
   const log = POLICIES.find((policy) => policy === (values.log ?? 'everysec'))
   if (log === undefined) throw new RangeError(`--log must be one of ${POLICIES.join(', ')}`)
   const numbers = names.map((name) => [name, readNumber(name, values[name])])
@@ -50,20 +40,15 @@ export interface Persistence {
   readonly where: string
 }
 
-/** Where slices and operations are kept. In PostgreSQL an operation is durable when it is committed, whatever `log` says. */
 export function openPersistence({ directory, store, log }: Options): Persistence {
-  if (store !== 'file') {
-    const logged = log === 'off' ? undefined : new PostgresOperationLog({ connection: store })
-    return { store: new PostgresStore({ connection: store }), log: logged, where: 'tables in PostgreSQL' }
-  }
-  const logDirectory = join(directory, 'log')
-  if (log === 'off' && existsSync(logDirectory)) {
+  if (!isPostgres(store) && log === 'off' && existsSync(logDirectory(directory))) {
     // The slices would go on without it, and it would be applied to a state that it does not belong to.
-    throw new Error(`there is a log in ${logDirectory}: leave --log off out, or name another --directory`)
+    const path = logDirectory(directory)
+    throw new Error(`there is a log in ${path}: leave --log off out, or name another --directory`)
   }
   return {
-    store: new FileStore({ directory }),
-    log: log === 'off' ? undefined : new FileOperationLog({ directory: logDirectory, fsync: log }),
-    where: `files in ${directory}`,
+    store: openStore(store, directory),
+    log: log === 'off' ? undefined : openLog(store, directory, log),
+    where: describePlace(store, directory),
   }
 }
