@@ -5,6 +5,7 @@
 import { pino, type Logger } from 'pino'
 import { readOptions, usage, type ExchangeOptions } from './options'
 import { explain } from './report'
+import { startStatusServer } from '../status/server'
 import { listenForStop } from './signals'
 import { startExchange, type RunningExchange } from './start'
 
@@ -13,7 +14,7 @@ async function run(options: ExchangeOptions, logger: Logger): Promise<void> {
   // From the beginning on, since a SIGUSR2 that nobody listens to ends the process.
   let exchange: RunningExchange | undefined
   process.on('SIGUSR2', () => dump(exchange, logger))
-  exchange = await startExchange({ ...options, logger })
+  exchange = await startExchange({ ...options, logger, status: startStatusServer })
   const signal = await asked
   logger.info({ signal }, 'stopping: running calls finish, then a last snapshot is taken')
   hurry.addEventListener('abort', () => logger.warn('asked again: stopping at once'), { once: true })
