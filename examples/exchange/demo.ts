@@ -1,8 +1,8 @@
 /**
  * The engine under live load, saved by forks every few seconds, its operations logged, recovered after a kill:
  *
- *   npm start -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
- *                [--store file|postgres://...] [--log always|everysec|no|off] [--directory ./data]
+ *   npm run bench:engine -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
+ *                           [--store file|postgres://...] [--log always|everysec|no|off] [--directory ./data]
  *
  * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many.
  */

@@ -24,8 +24,8 @@ export class LoadClients {
   constructor(address: { readonly host: string; readonly port: number; readonly connections: number }) {
     const { host, port, connections } = address
     const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-    // Without a pool of its own every client would share one connection.
-    const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 }
+    // Without a pool of its own every client would share one connection, and a retry would hide what was refused.
+    const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 0, 'grpc.enable_channelz': 0 }
     const Matchengine = matchengineService()
     this.clients = Array.from(
       { length: connections },

@@ -23,6 +23,8 @@ export interface PaceReport {
 
 /** Requests that are sent before the event loop turns, so that answers are not kept waiting by a backlog. */
 const BURST_MAX = 64
+/** How long after the end requests are still sent that were due before it. */
+const GRACE_MS = 500
 /** How long the answers to the last requests may take. */
 const DRAIN_MS = 15_000
 
@@ -51,7 +53,8 @@ class SteadyRate {
     const total = Math.round(rate * seconds)
     let due = 0
     let nowMs = startedMs
-    while (nowMs - startedMs < seconds * 1000 && signal?.aborted !== true) {
+    // A backlog of the last moment may still be sent; more than that is told as never sent.
+    while (this.sent < total && nowMs - startedMs < seconds * 1000 + GRACE_MS && signal?.aborted !== true) {
       due = Math.min(total, Math.floor(((nowMs - startedMs) * rate) / 1000) + 1)
       this.sendUpTo(due, startedMs)
       if (this.sent < due && !this.full) await setImmediate()

@@ -19,6 +19,8 @@ export interface LoadReport extends PaceReport {
   readonly endings: Readonly<Record<string, number>>
   readonly violations: ViolationReport
   readonly samples: Samples
+  /** Time of processors that the generator used while the clock ran. */
+  readonly cpuMs: number
 }
 
 export interface LoadSettings extends Partial<LoadOptions> {
@@ -87,6 +89,7 @@ class Load {
     const { rate, seconds, inFlight } = this.options
     const startedAt = Date.now()
     const answeredBefore = this.answered
+    const cpuBefore = process.cpuUsage()
     const send = (intendedMs: number, done: () => void): void => {
       const sentMs = performance.now()
       this.send(this.flow.next(), () => {
@@ -95,12 +98,15 @@ class Load {
       })
     }
     const paced = await pace({ rate, seconds, inFlight, send, ...(signal === undefined ? {} : { signal }) })
+    const { user, system } = process.cpuUsage(cpuBefore)
+    const cpuMs = (user + system) / 1000
     const answered = this.answered - answeredBefore
     const unanswered = paced.sent - answered
     if (unanswered > 0) this.violations.add(`${unanswered} requests were never answered`)
     const { endings, options } = this
     const { samples } = this.recorder
-    return { options, startedAt, ...paced, answered, unanswered, endings, violations: this.violations.report, samples }
+    const violations = this.violations.report
+    return { options, startedAt, ...paced, answered, unanswered, endings, violations, samples, cpuMs }
   }
 
   audited(report: LoadReport, before: Map<string, bigint>, after: Map<string, bigint>): LoadReport {
