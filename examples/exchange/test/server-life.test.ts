@@ -170,7 +170,7 @@ describeUnless(reasonAgainstPostgres, 'the server with everything in PostgreSQL'
     await server.end('SIGTERM')
   })
 
-  it('ends a last snapshot that hangs when it is asked again', async () => {
+  it('does not wait for a database that hangs when it is asked again', async () => {
     const server = await ServerProgram.start(['--store', cluster.url(database)])
     await server.client().user()
     server.kill('SIGUSR2')
@@ -185,7 +185,7 @@ describeUnless(reasonAgainstPostgres, 'the server with everything in PostgreSQL'
     })
     const end = await server.ended
     expect(end.code).toBe(1)
-    expect(linesOf(end).at(-1)?.msg).toMatch(/^ERR_ABORTED/)
+    expect(linesOf(end).at(-1)?.msg).toMatch(/^ERR_ABORTED|^not everything could be closed within/)
   })
 
   it('keeps the four tables as they are known, and never tells its password', async () => {
