@@ -3,6 +3,7 @@
  * object a line. SIGUSR2 takes a snapshot; SIGTERM and SIGINT end it, a second one in a hurry.
  */
 import { pino, type Logger } from 'pino'
+import { startStatusServer } from '../status/server'
 import { readOptions, usage, type ExchangeOptions } from './options'
 import { explain } from './report'
 import { listenForStop } from './signals'
@@ -10,7 +11,7 @@ import { startExchange, type RunningExchange } from './start'
 
 async function run(options: ExchangeOptions, logger: Logger): Promise<void> {
   const { asked, hurry } = listenForStop()
-  const starting = startExchange({ ...options, logger })
+  const starting = startExchange({ ...options, logger, status: startStatusServer })
   // From the beginning on, since a SIGUSR2 that nobody listens to ends the process.
   process.on('SIGUSR2', () => void dump(starting, logger))
   const exchange = await starting

@@ -1,5 +1,6 @@
-import type { OperationLog, SliceStore, Snapshotter, SnapshotterEvents } from 'forksnap'
+import type { OperationLog, SliceStore } from 'forksnap'
 import type { Engine } from '../engine'
+import type { WatchedSnapshotter } from './watch'
 
 export interface MarketFigures {
   readonly name: string
@@ -16,12 +17,6 @@ export interface EngineFigures {
   readonly orderId: number
   readonly tradeId: number
   readonly markets: readonly MarketFigures[]
-}
-
-/** What is looked at of a Snapshotter, whatever its slices say of themselves. */
-export interface WatchedSnapshotter extends Pick<Snapshotter, 'stats' | 'health'> {
-  on<K extends keyof SnapshotterEvents>(event: K, listener: (...args: SnapshotterEvents[K]) => void): unknown
-  off<K extends keyof SnapshotterEvents>(event: K, listener: (...args: SnapshotterEvents[K]) => void): unknown
 }
 
 /**
