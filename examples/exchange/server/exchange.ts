@@ -1,4 +1,3 @@
-import type { JsonValue } from '../../../src/slice/types'
 import { isForksnapError, type OperationLog, type SliceMeta, type SliceWriter, type Snapshotter } from 'forksnap'
 import type { Logger } from 'pino'
 import type { Engine } from '../engine'
@@ -116,7 +115,7 @@ export class Exchange {
   /** In the same turn as `#apply`, so that no snapshot and no other operation can come between. */
   #append({ id, time, method, params }: OperationOf<Method>): Promise<void> {
     try {
-      const appended = this.#log.append({ time, method, params: params as unknown as JsonValue })
+      const appended = this.#log.append({ time, method, params })
       if (appended.id !== id) throw new Error(`operation ${id} has id ${appended.id} in the log`)
       return appended.durable
     } catch (error) {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
 import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import { matchengineService } from '../proto/service'
+import { strictService } from './strict'
 
 export interface Limits {
   /** Connections at the same time; others are closed at once. */
@@ -43,7 +44,7 @@ export class Listener {
       'grpc.keepalive_timeout_ms': KEEPALIVE_ANSWER_MS,
       'grpc.enable_channelz': 0,
     })
-    this.#grpc.addService(matchengineService().service, service)
+    this.#grpc.addService(strictService(matchengineService().service), service)
     const injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure())
     this.#net = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket)

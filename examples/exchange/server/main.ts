@@ -3,28 +3,42 @@
  * object a line. SIGUSR2 takes a snapshot; SIGTERM and SIGINT end it, a second one in a hurry.
  */
 import { pino, type Logger } from 'pino'
+import { startStatusServer } from '../status/server'
 import { readOptions, usage, type ExchangeOptions } from './options'
 import { explain } from './report'
-import { startStatusServer } from '../status/server'
 import { listenForStop } from './signals'
 import { startExchange, type RunningExchange } from './start'
 
 async function run(options: ExchangeOptions, logger: Logger): Promise<void> {
   const { asked, hurry } = listenForStop()
+  const starting = startExchange({ ...options, logger, status: startStatusServer })
   // From the beginning on, since a SIGUSR2 that nobody listens to ends the process.
-  let exchange: RunningExchange | undefined
-  process.on('SIGUSR2', () => dump(exchange, logger))
-  exchange = await startExchange({ ...options, logger, status: startStatusServer })
+  process.on('SIGUSR2', () => void dump(starting, logger))
+  const exchange = await starting
   const signal = await asked
   logger.info({ signal }, 'stopping: running calls finish, then a last snapshot is taken')
-  hurry.addEventListener('abort', () => logger.warn('asked again: stopping at once'), { once: true })
+  hurry.addEventListener('abort', () => hurryUp(logger), { once: true })
   await exchange.close({ signal: hurry })
   logger.info('stopped')
 }
 
-function dump(exchange: RunningExchange | undefined, logger: Logger): void {
-  logger.info(exchange === undefined ? 'SIGUSR2: too early for a snapshot' : 'SIGUSR2: taking a snapshot')
-  exchange?.save().catch(() => undefined) // The log has its failure already.
+/** Longest time that stopping at once may take. */
+const HURRY_MS = 3000
+
+/** A database that does not answer must not keep the server: what was answered is durable, and a start recovers it. */
+function hurryUp(logger: Logger): void {
+  logger.warn('asked again: stopping at once')
+  const giveUp = (): void => {
+    logger.fatal(`not everything could be closed within ${HURRY_MS} ms; the last snapshot is left out`)
+    process.exit(1)
+  }
+  setTimeout(giveUp, HURRY_MS).unref()
+}
+
+/** Whatever fails is in the log already. */
+async function dump(starting: Promise<RunningExchange>, logger: Logger): Promise<void> {
+  logger.info('SIGUSR2: taking a snapshot')
+  await starting.then((exchange) => exchange.save()).catch(() => undefined)
 }
 
 function main(): void {

@@ -24,7 +24,7 @@ export function operationHandlers(exchange: Exchange) {
  * is an empty one, and an absent flag false.
  */
 function said<P extends OperationParams[keyof OperationParams]>(params: P): P {
-  const entries = Object.entries(params as object).filter(([, value]) => value !== '' && value !== false)
+  const entries = Object.entries(params).filter(([, value]) => value !== '' && value !== false)
   return Object.fromEntries(entries) as P
 }
 

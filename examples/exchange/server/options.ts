@@ -132,6 +132,7 @@ function readConfig(path: string): Record<string, unknown> {
     config = JSON.parse(readFileSync(path, 'utf8'))
   } catch (error) {
     const why = error instanceof SyntaxError ? 'is not JSON' : `cannot be read: ${(error as Error).message}`
+    // eslint-disable-next-line preserve-caught-error -- the parser's error quotes what it could not read
     throw new RangeError(`the configuration file ${path} ${why}`)
   }
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
@@ -174,7 +175,7 @@ function optionsOf(values: Values): ExchangeOptions {
 export function usage(): string {
   const lines = names.map((name) => {
     const { value, default: fallback, help } = SETTINGS[name] as Setting<unknown>
-    const shown = fallback === undefined || fallback === false ? '' : ` (default: ${String(fallback)})`
+    const shown = fallback === undefined || fallback === false ? '' : ` (default: ${fallback as string | number})`
     return `  --${`${name}${value === undefined ? '' : ` ${value}`}`.padEnd(34)} ${help}${shown}`
   })
   return [

@@ -112,7 +112,7 @@ async function start(context: Context, status: StatusHook | undefined): Promise<
   const source: StatusSource = {
     engine: () => engineFigures(exchange.engine),
     writesRefused: () => exchange.writesRefused(),
-    ...{ snapshotter: snapshotter as unknown as Snapshotter, store, log },
+    ...{ snapshotter, store, log },
   }
   const page = statusPort === undefined ? undefined : await status?.(source, { host, port: statusPort, logger })
   if (page !== undefined) opened.add(() => page.close())

@@ -97,12 +97,23 @@ describe('malformed requests get an error and change nothing', () => {
       Buffer.from([0x12, 0xff, 0xff, 0xff, 0xff, 0x0f]),
       valid.subarray(0, -1),
       Buffer.from([0x0b, 0x0b, 0x0b]),
+      Buffer.from([0x00, 0x00]),
+      Buffer.from([0x1a, 0x05, 0x31]),
+      field(2, Buffer.from([0x61, 0xff, 0x61])),
+      Buffer.concat([valid, Buffer.from([0x0d, 1, 2, 3, 4])]),
+      Buffer.concat([valid, Buffer.from([0x09, 1, 2, 3])]),
+      Buffer.concat([valid, Buffer.from([0x3d, 1, 2])]),
       Buffer.alloc(100, 0x80),
       Buffer.from('GET / HTTP/1.1\r\n\r\n'),
     ]) {
-      expect(await refusal(client.callRaw(rpc, bytes))).toMatch(/^(INTERNAL|INVALID_ARGUMENT) /)
+      expect(await refusal(client.callRaw(rpc, bytes))).toMatch(/^INTERNAL /)
     }
     expect(position()).toEqual(before)
+  })
+
+  it('but fields that the server does not know are passed over', async () => {
+    const more = Buffer.concat([field(14, Buffer.from([0xff])), varint(15, -1n)])
+    expect(await client.callRaw('RegisterUser', more)).toBeInstanceOf(Buffer)
   })
 
   it('random bytes never end the server', async () => {
@@ -155,7 +166,7 @@ describe('connections', () => {
     expect(server.exchange.connections).toBe(LIMITS.connections)
     expect(await refusal(server.client().call('AssetList'))).toMatch(/^UNAVAILABLE /)
     expect(await client.call('AssetList')).toBeDefined()
-    const gone = Promise.all(sockets.map((socket) => socket.closed || once(socket, 'close')))
+    const gone = Promise.all(sockets.filter((socket) => !socket.closed).map((socket) => once(socket, 'close')))
     for (const socket of sockets) socket.destroy()
     await gone
     const later = server.client()

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { Cluster, reasonAgainstPostgres } from '../../../test/helpers/postgres'
 import { describeUnless } from '../../../test/helpers/store-fixture'
 import { type ExchangeClient, refusal } from './exchange-client'
@@ -13,13 +14,19 @@ beforeAll(async () => {
 })
 afterAll(() => cluster?.dispose())
 
+async function makeDatabase(): Promise<{ url: string; database: string }> {
+  if (cluster === undefined) throw new Error('there is no database server')
+  const database = await cluster.createDatabase()
+  return { url: cluster.url(database), database }
+}
+
 /** The arguments of servers that share their store. */
 async function place(kind: string): Promise<string[]> {
-  const store = kind === FILES || cluster === undefined ? 'file' : cluster.url(await cluster.createDatabase())
+  const store = kind === FILES ? 'file' : (await makeDatabase()).url
   return ['--debug', '--directory', directory.path, '--store', store]
 }
 
-/** A client that goes on putting in operations, whatever is answered, until it is stopped. */
+/** A client that goes on putting in operations, whatever is answered, until it is stopped or the server is gone. */
 class Trader {
   readonly answers = new Map<string, number>()
   readonly #running: Promise<void>
@@ -37,6 +44,7 @@ class Trader {
         (error: Error) => error.message,
       )
       this.answers.set(answer, (this.answers.get(answer) ?? 0) + 1)
+      if (/UNAVAILABLE(?!: the exchange is)/.test(answer)) return
     }
   }
 
@@ -191,14 +199,41 @@ describe('a server that is killed during a reset', () => {
   })
 })
 
-describeUnless(reasonAgainstPostgres, 'DebugDump with PostgreSQL', () => {
-  it('publishes the state as it was or later', async () => {
+describeUnless(reasonAgainstPostgres, 'with everything in PostgreSQL', () => {
+  it('DebugDump publishes the state as it was or later', async () => {
     args = await place('PostgreSQL')
     const server = await ServerProgram.start(args)
     const client = server.client()
     await client.user({ USDT: '100' })
     await Promise.all([client.call('DebugDump'), client.user(), client.call('DebugDump')])
     expect(await server.logged('snapshot saved')).toMatchObject({ reason: 'manual' })
+    await server.end('SIGTERM')
+  })
+
+  it('no snapshot comes between the slices and the log of a reset', async () => {
+    const { url, database } = await makeDatabase()
+    args = ['--debug', '--store', url]
+    let server = await ServerProgram.start(args)
+    const client = server.client()
+    await makeSlices(client, await client.user({ USDT: '100' }))
+    let dump: Promise<unknown> | undefined
+    await cluster?.with(database, async (session) => {
+      // A reader lets the log take entries, and keeps it from being emptied.
+      await session.query('BEGIN')
+      await session.query('SELECT count(*) FROM operation_log')
+      const reset = client.call('DebugReset')
+      const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}' AND wait_event_type = 'Lock'`
+      while ((await cluster?.sql('postgres', waiting))?.length === 0) await setTimeout(1)
+      dump = client.call('DebugDump')
+      expect(await Promise.race([dump, setTimeout(500, 'waits')])).toBe('waits')
+      expect(await refusal(client.user())).toBe('UNAVAILABLE the exchange is being reset')
+      await session.query('COMMIT')
+      await reset
+    })
+    await dump
+    await server.end('SIGKILL')
+    server = await ServerProgram.start(args)
+    expect(await server.logged('recovered')).toMatchObject({ position: '0', rows: 6, replayed: 0 })
     await server.end('SIGTERM')
   })
 })
