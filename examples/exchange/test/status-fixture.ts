@@ -28,9 +28,9 @@ export class StatusFixture {
     return (await (await fetch(`${this.url}/status.json?since=${since}`)).json()) as StatusView
   }
 
-  /** Ends the program; resolves once it is gone. */
+  /** Ends the program, which takes its folder along; resolves once it is gone. */
   async end(): Promise<void> {
-    if (!this.fixture.over) this.fixture.kill('SIGKILL')
+    if (!this.fixture.over) this.fixture.say('quit')
     await this.fixture.closed
   }
 }
