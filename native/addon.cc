@@ -1,9 +1,15 @@
 #include <napi.h>
+#include <node_version.h>
 
 #include "child_watch.h"
 #include "file_lock.h"
 #include "fork.h"
 #include "quiesce.h"
+
+// Read from the file by src/binding.ts before it loads it: the addon uses V8's own interface, and in a Node with
+// another one it would not be refused, but crash.
+extern "C" __attribute__((used, visibility("default"))) const char forksnap_built_for[] =
+    "forksnap addon for Node ABI " NODE_STRINGIFY(NODE_MODULE_VERSION) ";";
 
 namespace {
 

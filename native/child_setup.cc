@@ -26,7 +26,9 @@ SignalBlock::SignalBlock() {
   pthread_sigmask(SIG_BLOCK, &all, &before_);
 }
 
-SignalBlock::~SignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+SignalBlock::~SignalBlock() {
+  if (!abandoned_) pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
 
 namespace {
 

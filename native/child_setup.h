@@ -40,8 +40,12 @@ class SignalBlock {
   SignalBlock(const SignalBlock&) = delete;
   SignalBlock& operator=(const SignalBlock&) = delete;
 
+  // For the child, which has a mask of its own by then: what the parent had blocked stays the parent's.
+  void Abandon() { abandoned_ = true; }
+
  private:
   sigset_t before_;
+  bool abandoned_ = false;
 };
 
 }  // namespace forksnap

@@ -75,7 +75,11 @@ class ChildWatch : public Napi::ObjectWrap<ChildWatch> {
     state->context = std::make_unique<Napi::AsyncContext>(info.Env(), "forksnap.child");
     state->poll.data = state.get();
     state_ = state.release();
-    uv_poll_start(&state_->poll, UV_READABLE, OnReadable);
+    const int refused = uv_poll_start(&state_->poll, UV_READABLE, OnReadable);
+    if (refused != 0) {
+      CloseState();
+      throw SystemError(info.Env(), "epoll_ctl", -refused);
+    }
   }
 
   ~ChildWatch() override { CloseState(); }

@@ -7,7 +7,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <thread>
 
@@ -27,6 +29,8 @@ using Clock = std::chrono::steady_clock;
 // EX_SOFTWARE of sysexits.h: how every child ends that broke a rule and could say so.
 constexpr int kExitBroken = 70;
 constexpr int kLookTries = 20;
+// JavaScript's Number.MAX_SAFE_INTEGER.
+constexpr double kWholeMax = 9007199254740991.0;
 // The main thread is blocked while it waits for isolates, so that no more than a few milliseconds are allowed.
 constexpr auto kIsolatesWait = std::chrono::milliseconds(3);
 
@@ -37,6 +41,7 @@ double MsSince(Clock::time_point since) {
 // Set once, in a child. The page belongs to the parent's object, which the child inherited and never closes.
 bool in_child = false;
 StatusPage* child_page = nullptr;
+pid_t parent_of_child = 0;
 
 [[noreturn]] void ExitChild(Outcome outcome, int code, const char* message, size_t length) {
   if (child_page != nullptr) {
@@ -136,6 +141,11 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kNotParked;
       return result;
     }
+    if (hold.woken() != 0) {
+      result.kind = ForkResult::Kind::kBusy;
+      result.look.busy_tid = hold.woken();
+      return result;
+    }
     const auto before_look = Clock::now();
     result.look = LookUntilAtRest(hold.tids());
     result.look_ms = MsSince(before_look);
@@ -143,7 +153,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.kind = ForkResult::Kind::kBusy;
       return result;
     }
-    const SignalBlock block;
+    SignalBlock block;
     result.syscall = "madvise";
     const auto before_inherit = Clock::now();
     result.error = InheritEverything();
@@ -155,11 +165,13 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       result.error = result.pid < 0 ? errno : 0;
       if (result.pid == 0) {
         quiescence.AbandonInChild();
+        parent_of_child = setup.parent;
         if (!SetUpChild(setup)) {
           static constexpr char kMessage[] = "the child could not be set up: its parent has gone, or /proc is missing";
           in_child = true;
           ExitChild(Outcome::kSetupFailed, kExitBroken, kMessage, sizeof kMessage - 1);
         }
+        block.Abandon();
         result.kind = ForkResult::Kind::kForked;
         return result;
       }
@@ -202,7 +214,8 @@ Napi::Value LookOnly(const Napi::CallbackInfo& info) {
   if (!quiescence.active()) return Napi::Boolean::New(info.Env(), false);
   quiescence.ParkIsolates();
   const Quiescence::Hold hold(quiescence);
-  return Napi::Boolean::New(info.Env(), hold.complete() && LookUntilAtRest(hold.tids()).at_rest);
+  if (!hold.complete() || hold.woken() != 0) return Napi::Boolean::New(info.Env(), false);
+  return Napi::Boolean::New(info.Env(), LookUntilAtRest(hold.tids()).at_rest);
 }
 
 StatusPage* PageOf(const Napi::Value& value) { return value.As<Napi::External<StatusPage>>().Data(); }
@@ -212,6 +225,7 @@ Napi::Value ForkAndRun(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ChildSetup setup = SetupFrom(info[0].As<Napi::Object>());
   StatusPage* page = PageOf(info[1]);
+  if (!page->valid()) throw Napi::Error::New(env, "the status page is closed");
   const Napi::Function main = info[2].As<Napi::Function>();
   child_page = page;
   const ForkResult result = ForkHeld(Quiescence::Get(), setup);
@@ -240,7 +254,12 @@ Napi::Value ForkBare(const Napi::CallbackInfo& info) {
   // The scan comes first, while nobody is kept waiting by it.
   quiescence.BeginBlocking(1000);
   quiescence.ScanMappings();
-  quiescence.ParkPool();
+  try {
+    quiescence.ParkPool(env);
+  } catch (const Napi::Error&) {
+    quiescence.End();
+    throw;
+  }
   quiescence.ParkV8Workers();
   quiescence.ParkIsolates();
   ForkResult result;
@@ -269,18 +288,35 @@ void RequireChild(Napi::Env env) {
   if (!in_child) throw Napi::Error::New(env, "only a child of fork() may call this");
 }
 
+// Where the system has no signal for a parent's death, an orphan comes to its end. Nobody is left who could publish
+// what it wrote, and it must not look as if it had ended well to whoever reaps it.
+void RequireParent() {
+  if (getppid() == parent_of_child) return;
+  static constexpr char kGone[] = "forksnap: the parent has gone before its child's end; nothing was published\n";
+  ExitBareChild(kExitBroken, kGone);
+}
+
 void ChildExit(const Napi::CallbackInfo& info) {
   RequireChild(info.Env());
   const auto outcome = static_cast<Outcome>(info[0].As<Napi::Number>().Uint32Value());
   const int code = info[1].As<Napi::Number>().Int32Value();
   const std::string message = info[2].As<Napi::String>().Utf8Value();
+  if (outcome == Outcome::kReturned) RequireParent();
   ExitChild(outcome, code, message.data(), message.size());
 }
 
 void ChildProgress(const Napi::CallbackInfo& info) {
   if (!in_child || child_page == nullptr) return;
-  child_page->SetProgress(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()),
-                          static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()));
+  uint64_t totals[2];
+  for (size_t i = 0; i < 2; ++i) {
+    const double total = info[i].IsNumber() ? info[i].As<Napi::Number>().DoubleValue() : -1;
+    // Written so that NaN fails: what is out of the type's range has no defined conversion.
+    if (!(total >= 0 && total <= kWholeMax && total == std::floor(total))) {
+      throw Napi::Error::New(info.Env(), "childProgress(rows, bytes) takes two whole numbers");
+    }
+    totals[i] = static_cast<uint64_t>(total);
+  }
+  child_page->SetProgress(totals[0], totals[1]);
   child_page->MeasureCow(false);
 }
 

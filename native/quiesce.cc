@@ -22,6 +22,13 @@ uv_loop_t* LoopOf(Napi::Env env) {
   return loop;
 }
 
+[[noreturn]] void ThrowUv(Napi::Env env, const char* call, int code) {
+  Napi::Error error = Napi::Error::New(env, std::string(call) + ": " + uv_strerror(code));
+  error.Set("code", uv_err_name(code));
+  error.Set("syscall", call);
+  throw error;
+}
+
 }  // namespace
 
 // Arrivals happen on threads that may outlive the attempt (a task that is served late), so that they hold this by
@@ -80,6 +87,8 @@ void Quiescence::StartRounds(int patience_ms) {
   isolates_round_ = NewRound(kIsolatePatienceMs);
   pool_posted_ = false;
   v8_posted_ = false;
+  watched_.clear();
+  excused_.clear();
 }
 
 void Quiescence::Activate(int patience_ms) {
@@ -94,6 +103,10 @@ void Quiescence::Activate(int patience_ms) {
 }
 
 void Quiescence::ReleaseRounds() {
+  {
+    const auto lock = pool_round_->Freeze();
+    if (pool_round_->ParkedFrozen() > 0) NotePoolThreads(pool_round_->TidsFrozen());
+  }
   pool_round_->Release();
   v8_round_->Release();
   isolates_round_->Release();
@@ -105,13 +118,17 @@ void Quiescence::Unpark(int patience_ms) {
 }
 
 void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int patience_ms) {
-  waker_ = std::make_shared<Waker>();
-  waker_->env = env;
-  waker_->on_event = Napi::Persistent(on_event);
-  waker_->context = std::make_unique<Napi::AsyncContext>(env, "forksnap.quiesce");
-  waker_->async = new uv_async_t;
-  waker_->async->data = new std::shared_ptr<Waker>(waker_);
-  uv_async_init(LoopOf(env), waker_->async, Waker::OnWake);
+  auto waker = std::make_shared<Waker>();
+  waker->env = env;
+  waker->on_event = Napi::Persistent(on_event);
+  waker->context = std::make_unique<Napi::AsyncContext>(env, "forksnap.quiesce");
+  // Only a handle that was initialised may be closed.
+  auto async = std::make_unique<uv_async_t>();
+  const int error = uv_async_init(LoopOf(env), async.get(), Waker::OnWake);
+  if (error != 0) ThrowUv(env, "uv_async_init", error);
+  async->data = new std::shared_ptr<Waker>(waker);
+  waker->async = async.release();
+  waker_ = std::move(waker);
   Activate(patience_ms);
 }
 
@@ -148,11 +165,57 @@ void Quiescence::JoinScan() {
   if (scan_thread_.joinable()) scan_thread_.join();
 }
 
-void Quiescence::ParkPool() {
+void Quiescence::ParkPool(Napi::Env env) {
   if (pool_posted_) return;
   pool_posted_ = true;
-  uv_loop_t* loop = waker_ != nullptr ? LoopOf(waker_->env) : uv_default_loop();
-  ParkUvPool(loop, pool_round_, UvPoolSize().most);
+  const int error = ParkUvPool(LoopOf(env), pool_round_, UvPoolSize().most);
+  if (error != 0) ThrowUv(env, "uv_queue_work", error);
+}
+
+void Quiescence::NotePoolThreads(const std::vector<pid_t>& tids) {
+  for (const pid_t tid : tids) {
+    if (std::find(pool_tids_.begin(), pool_tids_.end(), tid) == pool_tids_.end()) pool_tids_.push_back(tid);
+  }
+}
+
+void Quiescence::WatchPool() {
+  if (excused_.empty()) watched_ = SleepingThreads({});
+}
+
+int Quiescence::PoolThreads() const { return pool_learned_ >= 0 ? pool_learned_ : UvPoolSize().most; }
+
+bool Quiescence::ExcusePool() {
+  const int missing = progress().pool_needed - progress().pool_parked;
+  if (missing <= 0) return true;
+  std::vector<pid_t> parked;
+  {
+    const auto lock = pool_round_->Freeze();
+    if (pool_round_->ParkedFrozen() > 0) parked = pool_round_->TidsFrozen();
+  }
+  NotePoolThreads(parked);
+  const bool known = static_cast<int>(pool_tids_.size()) >= PoolThreads();
+  std::vector<Sleep> asleep;
+  for (const Sleep& sleep : watched_) {
+    auto among = [&](const std::vector<pid_t>& tids) {
+      return std::find(tids.begin(), tids.end(), sleep.tid) != tids.end();
+    };
+    if (among(parked) || (known && !among(pool_tids_))) continue;
+    if (sleep.OutsideWait() && StillAsleep(sleep)) asleep.push_back(sleep);
+  }
+  if (static_cast<int>(asleep.size()) < missing) return false;
+  excused_ = std::move(asleep);
+  all_asleep_ = !known;
+  return true;
+}
+
+// The first thread that was excused and neither sleeps on nor is parked by now, or 0.
+pid_t Quiescence::WokenOf(const std::vector<pid_t>& parked) const {
+  if (excused_.empty()) return 0;
+  for (const Sleep& sleep : excused_) {
+    const bool came = std::find(parked.begin(), parked.end(), sleep.tid) != parked.end();
+    if (!came && !StillAsleep(sleep)) return sleep.tid;
+  }
+  return all_asleep_ && !AllStillAsleep(watched_, parked) ? excused_.front().tid : 0;
 }
 
 void Quiescence::ParkV8Workers() {
@@ -188,7 +251,8 @@ Quiescence::Progress Quiescence::progress() const {
   result.scanned = scan_done_.load(std::memory_order_acquire);
   result.pool_parked = pool_round_->Parked();
   result.pool_known = pool_learned_ >= 0 || size.least == size.most;
-  result.pool_needed = pool_learned_ >= 0 ? pool_learned_ : size.most;
+  // One that was excused may have come all the same.
+  result.pool_needed = std::max(0, PoolThreads() - static_cast<int>(excused_.size()));
   result.v8_parked = v8_round_->Parked();
   result.v8_known = v8_learned_ >= 0;
   result.v8_needed = v8_learned_ >= 0 ? v8_learned_ : v8_reported_;
@@ -197,8 +261,14 @@ Quiescence::Progress Quiescence::progress() const {
   return result;
 }
 
-void Quiescence::LearnPool() { pool_learned_ = pool_round_->Parked(); }
-void Quiescence::LearnV8() { v8_learned_ = v8_round_->Parked(); }
+// A round that has run out in the meantime (the main thread was blocked) has nobody parked, and nothing to teach.
+void Quiescence::LearnPool() {
+  if (const int parked = pool_round_->Parked(); parked > 0) pool_learned_ = parked;
+}
+
+void Quiescence::LearnV8() {
+  if (const int parked = v8_round_->Parked(); parked >= v8_reported_ - 1) v8_learned_ = parked;
+}
 
 Quiescence::Hold::Hold(Quiescence& quiescence) {
   if (!quiescence.active_) return;
@@ -211,14 +281,17 @@ Quiescence::Hold::Hold(Quiescence& quiescence) {
     return parked;
   };
   const int pool = take(*quiescence.pool_round_);
+  const std::vector<pid_t> pool_tids = tids_;
   const int v8 = take(*quiescence.v8_round_);
   take(*quiescence.isolates_round_);
   // More than expected may arrive (a number learned too low mends itself so); fewer may not.
   if (needed.v8_known) quiescence.v8_learned_ = std::max(quiescence.v8_learned_, v8);
-  if (needed.pool_known) quiescence.pool_learned_ = std::max(quiescence.pool_learned_, pool);
+  if (needed.pool_known && pool > quiescence.PoolThreads()) quiescence.pool_learned_ = pool;
   const int v8_least = needed.v8_known ? needed.v8_needed : needed.v8_needed - 1;
   const int pool_least = needed.pool_known ? needed.pool_needed : UvPoolSize().least;
+  quiescence.NotePoolThreads(pool_tids);
   complete_ = quiescence.pool_posted_ && quiescence.v8_posted_ && pool >= pool_least && v8 >= v8_least;
+  if (complete_) woken_ = quiescence.WokenOf(tids_);
 }
 
 std::vector<Range> Quiescence::RangesToRestore() const {
@@ -268,6 +341,8 @@ void Run(const Napi::CallbackInfo& info) {
   (Active(info.Env()).*Step)();
 }
 
+void ParkPool(const Napi::CallbackInfo& info) { Active(info.Env()).ParkPool(info.Env()); }
+
 void Unpark(const Napi::CallbackInfo& info) { Active(info.Env()).Unpark(info[0].As<Napi::Number>().Int32Value()); }
 
 void End(const Napi::CallbackInfo&) { Quiescence::Get().End(); }
@@ -287,6 +362,10 @@ Napi::Value GetProgress(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value ExcusePool(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), Active(info.Env()).ExcusePool());
+}
+
 void RegisterIsolate(const Napi::CallbackInfo&) { RegisterCurrentIsolate(); }
 
 Napi::Value GetFullGcCount(const Napi::CallbackInfo& info) {
@@ -301,7 +380,9 @@ void InitQuiesce(Napi::Env env, Napi::Object exports) {
   };
   add("quiesceBegin", Begin);
   add("quiesceScan", Run<&Quiescence::ScanMappings>);
-  add("quiesceParkPool", Run<&Quiescence::ParkPool>);
+  add("quiesceParkPool", ParkPool);
+  add("quiesceWatchPool", Run<&Quiescence::WatchPool>);
+  exports["quiesceExcusePool"] = Napi::Function::New(env, ExcusePool, "quiesceExcusePool");
   add("quiesceParkV8Workers", Run<&Quiescence::ParkV8Workers>);
   add("quiesceReleaseIsolates", Run<&Quiescence::ReleaseIsolates>);
   add("quiesceUnpark", Unpark);

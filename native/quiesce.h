@@ -15,6 +15,7 @@
 
 #include "gate.h"
 #include "smaps.h"
+#include "threads.h"
 
 namespace forksnap {
 
@@ -28,7 +29,12 @@ class Quiescence {
   // themselves `patience_ms` after the first has arrived.
   void Begin(Napi::Env env, Napi::Function on_event, int patience_ms);
   void ScanMappings();
-  void ParkPool();
+  void ParkPool(Napi::Env env);
+  // A thread of the pool may be in a call that lasts (a slow DNS server or file system) while the others are held for
+  // nothing. WatchPool() notes who is asleep; ExcusePool(), some time later, does without those that are missing if
+  // they have been asleep in one and the same system call ever since. True if the rest of the pool is parked.
+  void WatchPool();
+  bool ExcusePool();
   void ParkV8Workers();
   // Within one tick: asks the Workers' isolates to park, until ReleaseIsolates() or End(). They are never left parked
   // while other code of the main thread runs, which might wait for one of them.
@@ -70,12 +76,15 @@ class Quiescence {
    public:
     explicit Hold(Quiescence& quiescence);
     bool complete() const { return complete_; }
+    // A thread that was excused is no longer asleep and has not come yet, or 0. It will come, or the round will end.
+    pid_t woken() const { return woken_; }
     const std::vector<pid_t>& tids() const { return tids_; }
 
    private:
     std::vector<std::unique_lock<std::mutex>> locks_;
     std::vector<pid_t> tids_;
     bool complete_ = false;
+    pid_t woken_ = 0;
   };
 
   // What must be marked MADV_DONTFORK again after the fork.
@@ -87,6 +96,9 @@ class Quiescence {
   void Activate(int patience_ms);
   void StartRounds(int patience_ms);
   void ReleaseRounds();
+  void NotePoolThreads(const std::vector<pid_t>& tids);
+  int PoolThreads() const;
+  pid_t WokenOf(const std::vector<pid_t>& parked) const;
   void CloseLoopHandle();
   void JoinScan();
   static void ReleaseAtExit(void* self);
@@ -104,6 +116,12 @@ class Quiescence {
   int v8_reported_ = 0;
   int v8_learned_ = -1;
   int pool_learned_ = -1;
+  // Threads of the pool that have ever been parked. They live as long as the process.
+  std::vector<pid_t> pool_tids_;
+  std::vector<Sleep> watched_;
+  std::vector<Sleep> excused_;
+  // Whether it was not known which threads are the pool's, so that whoever is not parked must have been asleep.
+  bool all_asleep_ = false;
 
   std::thread scan_thread_;
   std::atomic<bool> scan_cancel_{false};

@@ -26,7 +26,8 @@ enum class Outcome : uint32_t {
 
 class StatusPage {
  public:
-  static constexpr size_t kResultMax = 1 << 20;
+  // The longest trailer that the slice format knows (format.ts, TRAILER_BYTES_MAX), and what goes before it.
+  static constexpr size_t kResultMax = (16 << 20) + 4096;
   static constexpr size_t kMessageMax = 8 << 10;
 
   // Throws nothing: valid() is false and error() tells the errno if the memory could not be had.

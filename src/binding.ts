@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { ForksnapError } from './errors'
 
@@ -94,6 +94,8 @@ export interface NativeBinding {
   quiesceBegin(onEvent: () => void, patienceMs: number): void
   quiesceScan(): void
   quiesceParkPool(): void
+  quiesceWatchPool(): void
+  quiesceExcusePool(): boolean
   quiesceParkV8Workers(): void
   quiesceReleaseIsolates(): void
   quiesceUnpark(patienceMs: number): void
@@ -137,21 +139,36 @@ function packageRoot(): string {
   return directory
 }
 
-/** The places where the addon may be, best first: built for this very ABI, built here, delivered with the package. */
+/** The addons that there are, best first: the one asked for, the one built here last, the one delivered with the package. */
 function candidates(): string[] {
   const root = packageRoot()
   const abi = process.versions.modules
   const override = process.env.FORKSNAP_ADDON
+  const built = [`abi${abi}`, 'Release'].map((folder) => path.join(root, 'build', folder, 'forksnap.node'))
+  const changed = new Map(built.map((file) => [file, statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0]))
   return [
     ...(override ? [override] : []),
-    path.join(root, 'build', `abi${abi}`, 'forksnap.node'),
-    path.join(root, 'build', 'Release', 'forksnap.node'),
+    ...built.sort((a, b) => (changed.get(b) ?? 0) - (changed.get(a) ?? 0)),
     path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, `node.abi${abi}.node`),
-  ]
+  ].filter((file) => existsSync(file))
+}
+
+/** In each addon, before the number of the ABI that it was built for and a semicolon; see `native/addon.cc`. */
+const ABI_MARK = 'forksnap addon for Node ABI '
+
+/** Asked before the addon is loaded: in a Node with another ABI it would crash. */
+function checkAbi(file: string): void {
+  const bytes = readFileSync(file)
+  const at = bytes.indexOf(ABI_MARK)
+  if (at < 0) throw new Error('it is no addon of forksnap, or was built from older sources than this package')
+  const start = at + ABI_MARK.length
+  const abi = bytes.toString('latin1', start, bytes.indexOf(';', start))
+  if (abi === process.versions.modules) return
+  throw new Error(`it was built for Node ABI ${abi}, and Node ${process.version} has ABI ${process.versions.modules}`)
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'quiesceUnpark' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'quiesceExcusePool' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon
@@ -159,10 +176,11 @@ function checked(addon: NativeBinding): NativeBinding {
 }
 
 function load(): NativeBinding {
-  const existing = candidates().filter((file) => existsSync(file))
+  const existing = candidates()
   const causes: unknown[] = []
   for (const file of existing) {
     try {
+      checkAbi(file)
       return checked(require(file) as NativeBinding)
     } catch (cause) {
       causes.push(cause)

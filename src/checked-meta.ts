@@ -2,6 +2,7 @@ import { isThenable, show } from './checks'
 import { ForksnapError } from './errors'
 import { jsonProblem } from './slice/json'
 import type { SliceMeta } from './slice/types'
+import { INT8_MAX } from './store/file-names'
 
 function call<M>(meta: () => M): M {
   try {
@@ -32,8 +33,8 @@ export function checkedMeta<M extends SliceMeta>(meta: () => M, newest: bigint):
   if (problem !== undefined) throw invalid(`What meta() returned ${problem}`)
   const copy = structuredClone(defined) as M
   const position: unknown = copy.position
-  if (position !== undefined && (typeof position !== 'bigint' || position < 0n)) {
-    throw invalid(`meta().position must be a bigint from 0n; it is ${show(position)}`)
+  if (position !== undefined && (typeof position !== 'bigint' || position < 0n || position > INT8_MAX)) {
+    throw invalid(`meta().position must be a bigint from 0n to 2n ** 63n - 1n; it is ${show(position)}`)
   }
   if ((position ?? 0n) < newest) {
     throw invalid(

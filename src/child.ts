@@ -3,12 +3,14 @@
  * return to the parent's JavaScript, and nothing may wait for the event loop, which is the parent's.
  */
 import { createHook } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
 import { writeSync } from 'node:fs'
 import v8 from 'node:v8'
 import { binding, Outcome } from './binding'
-import { isThenable } from './checks'
+import { checkWhole, isThenable } from './checks'
 import { describeError } from './child-error'
-import type { ChildContext } from './fork-job'
+import { errnoOf, ForksnapError } from './errors'
+import type { ChildContext, ResultCodec } from './fork-job'
 
 /** EX_SOFTWARE of sysexits.h: the exit code of a child that broke a rule. */
 export const EXIT_BROKEN = 70
@@ -18,6 +20,16 @@ function exitCodeOf(code: unknown): number {
   return Number.isInteger(number) ? number & 0xff : EXIT_BROKEN
 }
 
+/**
+ * The parent's listeners are dropped without telling any of them: `removeAllListeners` would call those for
+ * `removeListener`. `uncaughtExceptionMonitor` is among them, which is asked before the capture callback of a bare child.
+ */
+function dropListeners(): void {
+  // Programs put their own emit() in the place of Node's, to hear of the exit.
+  const emit = EventEmitter.prototype.emit.bind(process)
+  Object.assign(process, { _events: Object.create(null) as object, _eventsCount: 0, emit })
+}
+
 /** process.exit() would run the parent's listeners and join threads that do not exist here. */
 function sealProcess(exit: (code: number) => never, abort: () => never): void {
   const replacements = {
@@ -25,18 +37,30 @@ function sealProcess(exit: (code: number) => never, abort: () => never): void {
     reallyExit: (code?: unknown): never => exit(exitCodeOf(code)),
     abort,
   }
-  // `const { exit } = process` kept by user code still comes through reallyExit, after the parent's `exit` listeners.
-  process.removeAllListeners('exit')
-  // These are asked before the capture callback that a bare child sets.
-  process.removeAllListeners('uncaughtExceptionMonitor')
+  // `const { exit } = process` kept by user code still comes through reallyExit, after the listeners of `exit`.
+  dropListeners()
   Object.assign(process, replacements)
   // Node took its pid at the start: process.kill(process.pid) in the child would hit the parent.
   Object.defineProperty(process, 'pid', { value: binding().getpid(), enumerable: true, configurable: true })
 }
 
+const CLONED_BYTES_MAX = 1 << 20
+const TOO_LARGE = 'the returned value is larger than 1 MiB when serialized'
+
+/** What a user's function returns: any value that can be cloned. */
+export const clonedResult: ResultCodec<unknown> = {
+  encode(value) {
+    const bytes = v8.serialize(value)
+    if (bytes.length > CLONED_BYTES_MAX) binding().childExit(Outcome.resultTooLarge, EXIT_BROKEN, TOO_LARGE)
+    return bytes
+  },
+  decode: (bytes) => v8.deserialize(bytes) as unknown,
+}
+
 /** Runs the child's work to its end and leaves the process. Never returns. */
 export function runChild<P, V>(
   run: (child: ChildContext, prepared: P) => V,
+  result: ResultCodec<V>,
   prepared: P,
   title: string,
   efficiencyMode: boolean,
@@ -49,17 +73,32 @@ export function runChild<P, V>(
     )
     if (efficiencyMode) v8.setFlagsFromString('--efficiency-mode')
     process.title = title
-    const context: ChildContext = { progress: (rows, bytes) => native.childProgress(rows, bytes) }
+    const context: ChildContext = {
+      progress: (rows, bytes) => {
+        checkWhole('child.progress: rows', rows, 0, Number.MAX_SAFE_INTEGER)
+        checkWhole('child.progress: bytes', bytes, 0, Number.MAX_SAFE_INTEGER)
+        native.childProgress(rows, bytes)
+      },
+    }
     const value = run(context, prepared)
     if (isThenable(value)) {
       native.childExit(Outcome.returnedPromise, EXIT_BROKEN, 'the work returned a promise; it must be synchronous')
     }
-    if (!native.childResult(v8.serialize(value))) {
-      native.childExit(Outcome.resultTooLarge, EXIT_BROKEN, 'the returned value is larger than 1 MiB when serialized')
+    if (!native.childResult(result.encode(value))) {
+      native.childExit(Outcome.resultTooLarge, EXIT_BROKEN, 'what the child returns is longer than the page for it')
     }
     return native.childExit(Outcome.returned, 0, '')
   } catch (thrown) {
     return native.childExit(Outcome.threw, EXIT_BROKEN, describeError(thrown))
+  }
+}
+
+/** Whatever was thrown, as text; its getters may throw too. */
+function textOf(thrown: unknown): string {
+  try {
+    return (thrown instanceof Error ? thrown.stack : undefined) ?? String(thrown)
+  } catch {
+    return 'something that cannot be described'
   }
 }
 
@@ -72,9 +111,31 @@ function complain(message: string): void {
 }
 
 /**
+ * What a bare child throws is caught by the one callback that Node has for it. Where `node:domain` is loaded (as in the
+ * REPL) that callback is the domain's, and the child's error would go to the parent's domains.
+ */
+function checkCapturable(): void {
+  try {
+    process.setUncaughtExceptionCaptureCallback(() => undefined)
+  } catch (error) {
+    // The program has set one itself; the child may replace it.
+    if (errnoOf(error) === 'ERR_UNCAUGHT_EXCEPTION_CAPTURE_ALREADY_SET') return
+    throw new ForksnapError(
+      'ERR_INVALID_STATE',
+      'fork() cannot guard its child where node:domain is loaded (as in the REPL), since only a domain then gets what ' +
+        'is thrown. Use forkChild(), or do without domains.',
+      { cause: error },
+    )
+  }
+  process.setUncaughtExceptionCaptureCallback(null)
+}
+
+/**
  * Guards the child of a bare `fork()`. The code that called it goes on; when that code's callback is over, or another
  * one is about to begin (a timer, a tick, a promise's continuation, all the parent's), the child ends.
  * Made in the parent beforehand, so that nothing is loaded or allocated late in the child.
+ * Throws `ERR_INVALID_STATE` where a child could not be guarded. In the child nothing may throw out of it: the caller
+ * would take that for a fork that was refused, and go on as the parent.
  */
 export function prepareBareChild(): () => void {
   const native = binding()
@@ -84,15 +145,24 @@ export function prepareBareChild(): () => void {
     )
     return native.childExit(Outcome.threw, EXIT_BROKEN, 'returned to the event loop')
   }
+  checkCapturable()
   const hook = createHook({ before: end, after: end })
-  return () => {
+  const leave = (code: number): never => native.childExit(Outcome.calledExit, code, '')
+  const guard = (): void => {
     hook.enable()
-    const leave = (code: number): never => native.childExit(Outcome.calledExit, code, '')
     sealProcess(leave, () => leave(EXIT_BROKEN))
     process.setUncaughtExceptionCaptureCallback(null)
     process.setUncaughtExceptionCaptureCallback((error) => {
-      complain(`the child of fork() threw: ${error instanceof Error ? error.stack : String(error)}`)
+      complain(`the child of fork() threw: ${textOf(error)}`)
       leave(EXIT_BROKEN)
     })
+  }
+  return () => {
+    try {
+      guard()
+    } catch (error) {
+      complain(`the child of fork() could not be guarded: ${textOf(error)}`)
+      leave(EXIT_BROKEN)
+    }
   }
 }

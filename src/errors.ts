@@ -22,6 +22,8 @@ export type ForksnapErrorCode =
   | 'ERR_CHILD_TIMEOUT'
   /** Somebody else took the child's exit status, so nobody knows how it ended; nothing was committed. */
   | 'ERR_CHILD_STATUS_UNKNOWN'
+  /** A store or a log did not answer within its limit; what it was asked for may still be done. */
+  | 'ERR_TIMEOUT'
   /** The caller's `AbortSignal` ended the work. */
   | 'ERR_ABORTED'
   /** The slice's bytes are damaged; `offset` says where. */
@@ -48,6 +50,8 @@ export type ForksnapErrorCode =
   | 'ERR_LOCKED'
   /** A newer owner has taken over; this process may not publish any more. */
   | 'ERR_FENCED'
+  /** This process began a new epoch after the slice was begun, which was therefore not published; save again. */
+  | 'ERR_EPOCH_CHANGED'
   /** A symbolic link, a foreign owner or open permissions where a slice should be. */
   | 'ERR_UNSAFE_PATH'
   /** The store could not write, sync, publish or read; `cause` is the system's error. */

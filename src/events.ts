@@ -13,17 +13,25 @@ export interface SnapshotterEvents<M extends SliceMeta = SliceMeta> {
   saved: [saved: Saved<M>]
   /** A save failed. The caller of `save()` gets the same error. */
   failed: [error: unknown, event: { readonly reason: SaveReason }]
-  /** A snapshot was ended on purpose: by its callers, by `reset()` or by `close()`. */
+  /**
+   * A snapshot was ended on purpose: by its callers, by `reset()` or by `close()`; or it came to nothing because the store
+   * has begun a new epoch (`ERR_EPOCH_CHANGED`).
+   */
   aborted: [error: unknown, event: { readonly reason: SaveReason }]
   /** A tick of the interval found a snapshot running and was left out. */
   skipped: [event: { readonly reason: 'interval' }]
-  /** A failed save will be tried again: the number of failures in a row and the wait in milliseconds. */
+  /**
+   * A save that failed, or came to nothing because of a new epoch, will be tried again: the number of failures in a row
+   * and the wait in milliseconds.
+   */
   retry: [event: { readonly failures: number; readonly delayMs: number; readonly error: unknown }]
+  /** A newer owner of the store has taken over (`ERR_FENCED`): nothing is saved any more by interval, save point or retry. */
+  stopped: [error: unknown]
   /** The other threads were too busy to fork; the same save tries again after so many milliseconds. */
   busy: [event: { readonly attempt: number; readonly delayMs: number; readonly error: unknown }]
-  /** Retention removed these slices, durably. */
+  /** Retention removed these slices, durably. It follows `saved`, and may come while the next save is running. */
   pruned: [event: { readonly sliceIds: readonly bigint[] }]
-  /** Something failed that does not concern the published slice. */
+  /** Something failed or took longer than `limits.cleanupMs` that does not concern the published slice. */
   cleanupFailed: [error: unknown, event: { readonly step: CleanupStep }]
 }
 

@@ -24,6 +24,7 @@ const STEPS = [
   'oplog.postgres.append', // one batch and its COMMIT, which are one statement
   'oplog.postgres.prune', // one transaction of several
   'oplog.postgres.reset',
+  'store.postgres.fifo', // the channel of a slice, once its folder is there, in the writer process
   'store.postgres.copy', // one table's rows, in the writer process
   'store.postgres.insert', // the rows of the catalogue, in the writer process
   'store.postgres.commit', // COMMIT of a slice, in the writer process
@@ -40,6 +41,15 @@ const STEPS = [
   'store.file.remove.unlink',
   'store.file.broken.rename', // a damaged slice is kept aside
   'store.file.epoch.rename',
+  'store.command.start.rename', // a slice that a crash left unfinished is to be removed
+  'store.command.begin.create', // an id is taken
+  'store.command.publish.write', // what a slice is, before it gets its name
+  'store.command.publish.rename', // a slice gets its name
+  'store.command.withdraw.rename', // a slice that failed is to be removed
+  'store.command.unlist.rename', // so is one that is not kept any more
+  'store.command.remove', // the command that removes bytes
+  'store.command.forget.rename', // what was to be removed is
+  'store.command.broken.rename',
 ] as const
 
 /** Steps that sync something, with the same two failpoints. `FORKSNAP_SKIP_SYNC` leaves them out. */
@@ -57,6 +67,13 @@ const SYNC_STEPS = [
   'store.file.broken.directory-sync',
   'store.file.epoch.sync', // the file of the epoch, before it gets its name
   'store.file.epoch.directory-sync',
+  'store.command.start.directory-sync', // the names that a start found
+  'store.command.begin.directory-sync', // an id that is taken
+  'store.command.publish.sync', // what a slice is, before it gets its name
+  'store.command.publish.directory-sync', // its name
+  'store.command.unlist.directory-sync', // slices whose bytes are about to be removed
+  'store.command.broken.directory-sync',
+  'store.command.epoch.directory-sync',
   'directory.create.sync', // the name of a new directory, in its parent
   'directory.found.sync', // the same of one that was found and may be as new
 ] as const

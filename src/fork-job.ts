@@ -64,15 +64,28 @@ export interface ForkInfo {
 }
 
 export interface ChildContext {
-  /** Tells the parent how far the work is; also what the stall limit looks at. Totals, not differences. */
+  /**
+   * Tells the parent how far the work is; also what the stall limit looks at. Totals, not differences: whole numbers
+   * from 0 to `Number.MAX_SAFE_INTEGER`, else it throws `ERR_INVALID_ARGUMENT`.
+   */
   progress(rows: number, bytes: number): void
+}
+
+/** How what a child returns travels to its parent. The native page bounds it to a little more than 16 MiB. */
+export interface ResultCodec<Value> {
+  /** Runs in the child. */
+  encode(value: Value): Uint8Array
+  /** Runs in the parent. */
+  decode(bytes: Buffer): Value
 }
 
 export interface ForkJob<Prepared, Value> {
   /** Runs in the parent, in the same tick as the fork. */
   prepare(): Prepared
-  /** Runs in the child, synchronously. What it returns reaches the parent structured-cloned, up to 1 MiB. */
+  /** Runs in the child, synchronously. What it returns reaches the parent by `result`. */
   run(child: ChildContext, prepared: Prepared): Value
+  /** Default: structured-cloned, up to 1 MiB. */
+  readonly result?: ResultCodec<Value>
   /** Descriptors that the child keeps beside stderr. */
   readonly keepFds?: readonly number[]
   readonly child?: ChildOptions

@@ -1,4 +1,3 @@
-import v8 from 'node:v8'
 import {
   binding,
   Outcome,
@@ -7,13 +6,13 @@ import {
   type PageState,
   type StatusPage,
 } from './binding'
-import { prepareBareChild, runChild } from './child'
+import { clonedResult, prepareBareChild, runChild } from './child'
 import { reviveError } from './child-error'
 import { ChildGuard, type KillReason } from './child-guard'
 import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
 import { forkFailed } from './fork-failed'
-import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome } from './fork-job'
+import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
 import { aborted, AGAIN, isQuiescing, quiesce } from './quiesce'
@@ -49,6 +48,10 @@ function refuseInChild(native: NativeBinding): void {
   throw new ForksnapError('ERR_INVALID_STATE', 'This process is a child of fork(): it cannot fork again.')
 }
 
+function resultOf<P, V>(job: ForkJob<P, V>): ResultCodec<V> {
+  return job.result ?? (clonedResult as ResultCodec<V>)
+}
+
 interface Forked<P> extends ForkInfo {
   readonly prepared: P
   readonly reaper: Reaper
@@ -70,7 +73,7 @@ function forkNow<P, V>(
   const prepared = job.prepare()
   const prepareMs = performance.now() - before
   const result = native.fork(options, page, () =>
-    runChild((context, value: P) => job.run(context, value), prepared, options.title, efficiency),
+    runChild((context, value: P) => job.run(context, value), resultOf(job), prepared, options.title, efficiency),
   )
   if (result.errno !== '') throw forkFailed(result.errno, result.syscall)
   if (result.pid < 0) {
@@ -106,7 +109,7 @@ function childError(
   end: ChildEnd,
   page: PageState,
   pid: number,
-  killed: KillReason | 'aborted' | undefined,
+  killSent: KillReason | 'aborted' | undefined,
   job: { limits: ForkLimits; signal?: AbortSignal },
 ): ForksnapError | undefined {
   if (end === 'unknown') {
@@ -118,6 +121,8 @@ function childError(
     )
   }
   if (end.exited && end.exitCode === 0 && page.outcome === Outcome.returned) return undefined
+  // A kill that was sent counts only if it was what ended the child: its own failure, or another signal, may have come first.
+  const killed = end.signal === 'SIGKILL' ? killSent : undefined
   if (killed === 'aborted') return aborted(job.signal)
   const { stallMs, totalMs } = job.limits
   if (killed === 'stalled') {
@@ -211,7 +216,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
     const state = native.readPage(page)
     const error = childError(end, state, info.pid, killed, job)
     if (error !== undefined) throw error
-    const value = v8.deserialize(native.readPageResult(page)) as V
+    const value = resultOf(job).decode(native.readPageResult(page))
     const { longestGapMs, p99Ms } = await delay.stop()
     return {
       ...info,
@@ -266,7 +271,8 @@ const BARE_WAIT_MS = 5
  * on the spot (some 40 ms per GB) and waits a few milliseconds at most for the other threads, else throws
  * `ERR_NOT_QUIESCENT`, as it does while `forkChild` or a Snapshotter is about to fork. Inside a microtask (after an
  * `await`, in a promise's callback) it throws `ERR_INVALID_STATE`, since other requests' continuations would follow in
- * the child; call it from a timer or `setImmediate`, or use `forkChild`.
+ * the child; call it from a timer or `setImmediate`, or use `forkChild`. So it does where `node:domain` is loaded, which
+ * takes all that is thrown for itself.
  *
  * The child keeps descriptors 0, 1 and 2. Its code runs to the end of the current callback; returning to the event
  * loop ends it with exit code 70 and a message. `process.exit()` in it is `_exit`.

@@ -13,16 +13,17 @@ export interface Health {
   readonly since?: number
 }
 
-type HealthFigures = Pick<SnapshotterStats, 'lastStatus' | 'lastError' | 'failingSince'>
+type HealthFigures = Pick<SnapshotterStats, 'lastStatus' | 'lastError' | 'failingSince' | 'scheduleStopped'>
 
 /** Health follows from the stats alone. A snapshot that was ended on purpose is not in there, so it changes nothing. */
 export function healthOf(stats: HealthFigures, stopWritesOnSaveError: boolean): Health {
   if (stats.lastStatus !== 'failed' || stats.lastError === null) return { ok: true, writable: true }
   const { code, message } = stats.lastError
+  const { scheduleStopped } = stats
   return {
     ok: false,
     writable: !stopWritesOnSaveError,
-    reason: `the last save failed (${code}): ${message}`,
+    reason: `the last save failed (${code}): ${message}${scheduleStopped === null ? '' : '; the schedule has stopped'}`,
     ...(stats.failingSince === null ? {} : { since: stats.failingSince }),
   }
 }

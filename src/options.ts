@@ -24,6 +24,16 @@ export interface LimitOptions {
   readonly stallMs?: number
   /** Kill a child that is older than so many milliseconds; 0 = no limit. Default 3,600,000. */
   readonly totalMs?: number
+  /**
+   * Give up a save whose store does not give it a sink, or whose log does not become durable, within so many
+   * milliseconds; 0 = no limit. `close()` waits as long for the store's. Default 60,000.
+   */
+  readonly answerMs?: number
+  /**
+   * Wait no longer than so many milliseconds for what follows a save, removing old slices and pruning the log: then it is
+   * told as `cleanupFailed`, and goes on by itself if it can. 0 = no limit. Default 60,000.
+   */
+  readonly cleanupMs?: number
 }
 
 export interface RetryOptions extends Partial<BackOff> {
@@ -87,7 +97,14 @@ export type ResolvedOptions<M extends SliceMeta> = Omit<
 
 const DEFAULTS = {
   intervalMs: 3_600_000,
-  limits: { quiesceMs: 5_000, busyMs: 30_000, stallMs: 60_000, totalMs: 3_600_000 },
+  limits: {
+    quiesceMs: 5_000,
+    busyMs: 30_000,
+    stallMs: 60_000,
+    totalMs: 3_600_000,
+    answerMs: 60_000,
+    cleanupMs: 60_000,
+  },
   retry: { attempts: Infinity, initialMs: 5_000, maxMs: 60_000, factor: 2 },
   warmUp: { rows: 200_000, ms: 1_000, passMs: 8 },
   progressMs: 100,
@@ -156,6 +173,8 @@ function limitsOf(limits: LimitOptions): Required<LimitOptions> {
   check.checkWhole('limits.busyMs', resolved.busyMs, 0, TIMER_MS_MAX)
   check.checkWhole('limits.stallMs', resolved.stallMs, 0, TIMER_MS_MAX)
   check.checkWhole('limits.totalMs', resolved.totalMs, 0, TIMER_MS_MAX)
+  check.checkWhole('limits.answerMs', resolved.answerMs, 0, TIMER_MS_MAX)
+  check.checkWhole('limits.cleanupMs', resolved.cleanupMs, 0, TIMER_MS_MAX)
   return resolved
 }
 

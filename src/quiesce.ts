@@ -21,6 +21,11 @@ const LEARN_MS = 50
  */
 const HOLD_FIRST_MS = 125
 const HOLD_MOST_MS = 1000
+/**
+ * A thread of the pool that has been asleep in one system call for this long is done without. No one is in the first
+ * hold: first all threads get a chance to come.
+ */
+const ASLEEP_MS = 200
 /** Parked threads leave by themselves this long after their time, should the main thread be blocked. */
 const HOLD_SLACK_MS = 500
 /** Between two looks at threads that were not at rest the loop has this time to itself. */
@@ -47,6 +52,7 @@ class Quiescence<T> {
   private deadline: NodeJS.Timeout | undefined
   /** Ends the time for which threads are held, or the rest between two such times. */
   private holding: NodeJS.Timeout | undefined
+  private excusing: NodeJS.Timeout | undefined
   private holdMs = HOLD_FIRST_MS
   private heldSince = 0
   private waitingFor = 'the scan of the mappings'
@@ -61,8 +67,8 @@ class Quiescence<T> {
 
   begin(): void {
     const { deadlineMs, signal } = this.options
-    quiescing = true
     this.native.quiesceBegin(this.step, this.holdMs + HOLD_SLACK_MS)
+    quiescing = true
     this.deadline = setTimeout(this.giveUp, deadlineMs)
     signal?.addEventListener('abort', this.abort, { once: true })
     try {
@@ -81,6 +87,7 @@ class Quiescence<T> {
     clearTimeout(this.deadline)
     clearTimeout(this.learning)
     clearTimeout(this.holding)
+    clearTimeout(this.excusing)
     this.options.signal?.removeEventListener('abort', this.abort)
     this.native.quiesceEnd()
   }
@@ -103,14 +110,19 @@ class Quiescence<T> {
     )
   }
 
-  /** Called from the loop when something has arrived, and by the turns below. Never in a microtask. */
-  private readonly step = (): void => {
-    try {
-      this.advance()
-    } catch (error) {
-      this.fail(error)
+  /** What runs from the loop: an error there is the attempt's, and not one of the server's that nobody catches. */
+  private guarded(act: () => void): () => void {
+    return () => {
+      try {
+        act()
+      } catch (error) {
+        this.fail(error)
+      }
     }
   }
+
+  /** Called from the loop when something has arrived, and by the turns below. Never in a microtask. */
+  private readonly step = this.guarded(() => this.advance())
 
   private advance(): void {
     this.limitHold()
@@ -129,10 +141,11 @@ class Quiescence<T> {
   }
 
   /** Lets everybody work for as long as they were held, then begins to park anew. */
-  private readonly rest = (): void => {
+  private readonly rest = this.guarded(() => {
     this.phase = 'rest'
     clearTimeout(this.learning)
     this.learning = undefined
+    clearTimeout(this.excusing)
     const restMs = this.holdMs
     this.holdMs = Math.min(2 * this.holdMs, HOLD_MOST_MS)
     this.native.quiesceUnpark(this.holdMs + HOLD_SLACK_MS)
@@ -140,7 +153,7 @@ class Quiescence<T> {
       this.holding = undefined
       this.collect('collect', this.waitingFor)
     }, restMs)
-  }
+  })
 
   /** Two young collections, each in a turn of its own: after them nothing young is left to be moved in the pause. */
   private collect(phase: 'collect' | 'recollect', waitingFor = 'two young collections'): void {
@@ -150,23 +163,36 @@ class Quiescence<T> {
     setImmediate(this.collectOnce)
   }
 
-  private readonly collectOnce = (): void => {
+  private readonly collectOnce = this.guarded(() => {
     if (this.phase !== 'collect' && this.phase !== 'recollect') return
     collectYoung()
     if (++this.collections < 2) setImmediate(this.collectOnce)
     else if (this.phase === 'collect') setImmediate(this.parkPool)
     else setImmediate(this.parkV8)
-  }
+  })
 
-  private readonly parkPool = (): void => {
-    if (this.phase === 'over') return
+  private readonly parkPool = this.guarded(() => {
+    if (this.phase !== 'collect') return
     this.phase = 'pool'
     this.poolSince = performance.now()
     this.heldSince = this.poolSince
     this.waitingFor = "libuv's thread pool (fs, dns, crypto and zlib work)"
     this.native.quiesceParkPool()
-    this.step()
+    this.watchPool()
+    this.advance()
+  })
+
+  private watchPool(): void {
+    this.native.quiesceWatchPool()
+    this.excusing = setTimeout(this.excusePool, ASLEEP_MS)
   }
+
+  /** Does without threads of the pool that have been asleep in the same call since the last look at them. */
+  private readonly excusePool = this.guarded(() => {
+    if (this.phase !== 'pool') return
+    if (this.native.quiesceExcusePool()) this.advance()
+    else this.watchPool()
+  })
 
   private awaitPool(): void {
     const { poolParked, poolNeeded, poolKnown } = this.native.quiesceProgress()
@@ -178,13 +204,14 @@ class Quiescence<T> {
     else this.parkV8()
   }
 
-  private readonly parkV8 = (): void => {
-    if (this.phase === 'over') return
+  private readonly parkV8 = this.guarded(() => {
+    // The time to hold threads may have been over in the turn before.
+    if (this.phase !== 'pool' && this.phase !== 'recollect') return
     this.phase = 'v8'
     this.waitingFor = "V8's worker threads"
     this.native.quiesceParkV8Workers()
-    this.step()
-  }
+    this.advance()
+  })
 
   private awaitV8(): void {
     const { v8Parked, v8Needed, v8Known } = this.native.quiesceProgress()
@@ -199,12 +226,13 @@ class Quiescence<T> {
 
   /** Takes the arrivals for all that there are, unless one more comes within the time. */
   private learn(take: () => void): void {
-    this.learning ??= setTimeout(() => {
+    const taken = this.guarded(() => {
       this.learning = undefined
       if (this.phase !== 'pool' && this.phase !== 'v8') return
       take()
-      this.step()
-    }, LEARN_MS)
+      this.advance()
+    })
+    this.learning ??= setTimeout(taken, LEARN_MS)
   }
 
   private enterFork(): void {

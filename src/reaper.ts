@@ -75,18 +75,17 @@ export class Reaper {
   }
 
   /**
-   * Sends a signal to the child, never to a process that merely has its number now: by pidfd, or, without one, only after
-   * `waitpid` has just said that the child is still ours. Returns whether it was sent.
+   * Sends a signal to the child, never to a process that merely has its number now: only after `waitpid` has just said
+   * that the child is still ours and has not ended by itself, and by pidfd if there is one. Returns whether it was sent.
    */
   kill(signal: NodeJS.Signals): boolean {
     const number = os.constants.signals[signal]
     try {
-      if (this.watch !== undefined && !this.over) {
-        this.watch.signal(number)
-        return true
-      }
-      this.look()
-      return !this.over && process.kill(this.pid, number)
+      // A child may have ended while this loop was busy; a zombie takes any signal, which would then seem to have ended it.
+      if (this.check()) return false
+      if (this.watch === undefined) return process.kill(this.pid, number)
+      this.watch.signal(number)
+      return true
     } catch (error) {
       if (errnoOf(error) === 'ESRCH') return false
       throw error

@@ -12,6 +12,8 @@ export interface ScheduleHooks {
   save(reason: 'interval' | 'save-point' | 'retry'): void
   skipped(): void
   retrying(event: { failures: number; delayMs: number; error: unknown }): void
+  /** There will be no save any more that nobody asks for. */
+  stopped(error: unknown): void
 }
 
 type ScheduleOptions = Pick<ResolvedOptions<SliceMeta>, 'intervalMs' | 'savePoints' | 'retry'>
@@ -84,10 +86,14 @@ export class Schedule {
    * until a save succeeds, waiting for the next tick of an hourly interval would not do.
    */
   failed(error: unknown): void {
+    const { retry } = this.#options
+    if (!this.#saves) return
     // A newer owner has taken over, and nothing that this process does can change that.
-    if (isForksnapError(error, 'ERR_FENCED')) this.stop()
-    const { intervalMs, savePoints, retry } = this.#options
-    if (!this.#active || (intervalMs === 0 && savePoints.length === 0)) return
+    if (isForksnapError(error, 'ERR_FENCED')) {
+      this.stop()
+      this.#hooks.stopped(error)
+      return
+    }
     const failures = ++this.#failures
     if (failures > retry.attempts) {
       this.#notBefore = performance.now() + backOffMs(failures, retry)
@@ -97,8 +103,21 @@ export class Schedule {
     this.#hooks.retrying({ failures, delayMs: this.#armRetry(), error })
   }
 
+  /**
+   * A save was in vain because this process has begun a new epoch meanwhile. Saving works, so that it counts as no
+   * failure, but the new epoch has no slice yet, and the next tick may be an hour away.
+   */
+  obsolete(error: unknown): void {
+    if (this.#saves) this.#hooks.retrying({ failures: this.#failures, delayMs: this.#armRetry(), error })
+  }
+
+  get #saves(): boolean {
+    const { intervalMs, savePoints } = this.#options
+    return this.#active && (intervalMs > 0 || savePoints.length > 0)
+  }
+
   #armRetry(): number {
-    const delayMs = backOffMs(this.#failures, this.#options.retry)
+    const delayMs = backOffMs(Math.max(1, this.#failures), this.#options.retry)
     this.#retry = setTimeout(() => this.#begin('retry'), delayMs).unref()
     return delayMs
   }

@@ -1,18 +1,19 @@
 import { EventEmitter } from 'node:events'
+import { Cleanup } from './cleanup'
 import { checkBoolean, checkOptions, checkSignal, checkWhole, invalidArgument } from './checks'
 import { ForksnapError, isForksnapError } from './errors'
-import { tell, type SnapshotterEvents } from './events'
+import { tell, type CleanupStep, type SnapshotterEvents } from './events'
 import { assertWritable, healthOf, type Health } from './health'
 import { resolveOptions, type ResolvedOptions, type SnapshotterOptions } from './options'
 import { assertSupported } from './platform'
-import { removeOld } from './remove-old'
 import type { Saved, SaveReason } from './saved'
 import { Schedule } from './schedule'
-import { abortedBy, abortReason, SharedWork, throwIfAborted } from './shared-work'
+import { abortedBy, abortReason, orAborted, SharedWork, throwIfAborted } from './shared-work'
 import type { SliceMeta } from './slice/types'
 import { StatsKeeper, type SnapshotterStats } from './stats'
 import { takeSlice, type TakeHooks } from './take-slice'
 import { WarmUp } from './warm-up'
+import { within } from './within'
 
 export interface SaveOptions {
   /** Ends this caller's wait with `ERR_ABORTED`; the child is killed once nobody waits for it any more. */
@@ -52,14 +53,15 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   readonly #stats = new StatsKeeper()
   readonly #warmUp: WarmUp
   readonly #schedule: Schedule
+  readonly #cleanup: Cleanup
   readonly #closeNow = new AbortController()
   #running: Flight<M> | undefined
   /** Begins when the running one has ended. */
   #next: Flight<M> | undefined
   #starting: Promise<void> | undefined
   #started = false
-  /** Of the newest slice of the store's epoch: no later one may be before it. */
-  #newestPosition = 0n
+  /** The newest slice: no later one since the last reset may be before it. */
+  #newest = { epoch: 0n, position: 0n }
   #resetting: Promise<unknown> = Promise.resolve()
   #closing: Promise<void> | undefined
 
@@ -77,6 +79,15 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
         this.#tell('skipped', { reason: 'interval' })
       },
       retrying: (event) => this.#tell('retry', event),
+      stopped: (error) => {
+        this.#stats.scheduleStopped(error)
+        this.#tell('stopped', error)
+      },
+    })
+    const { store, log, limits } = this.#options
+    this.#cleanup = new Cleanup(store, log, limits.cleanupMs, {
+      pruned: (sliceIds) => this.#tell('pruned', { sliceIds }),
+      failed: (step, error) => this.#cleanupFailed(step, error),
     })
   }
 
@@ -96,19 +107,25 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     }
   }
 
+  /** Where each owner begins an epoch, the newest slice is of an earlier one than the store's and counts all the same. */
+  #newestPosition(): bigint {
+    const { store } = this.#options
+    return this.#newest.epoch >= (store.resetEpoch ?? store.epoch) ? this.#newest.position : 0n
+  }
+
   async #start(): Promise<void> {
     assertSupported()
     const { store } = this.#options
     await store.start()
     const [newest] = await store.list()
-    this.#newestPosition = newest?.epoch === store.epoch ? newest.position : 0n
+    if (newest !== undefined) this.#newest = newest
     this.#started = true
     if (this.#closing === undefined) this.#schedule.start()
   }
 
   /**
-   * Takes a snapshot, or joins the running one (see `SaveOptions.join`), and resolves once it is published. Rejects
-   * with the reason why none was; nothing is left behind then, and the next call works. `ERR_NOT_QUIESCENT` comes only
+   * Takes a snapshot, or joins the running one (see `SaveOptions.join`), and resolves once it is published; old slices
+   * are removed, and the log is pruned, only after that (`pruned`, `cleanupFailed`). Rejects with the reason why none was; nothing is left behind then, and the next call works. `ERR_NOT_QUIESCENT` comes only
    * after `limits.busyMs` of attempts. An abort that comes after the child's end may find the slice published: the
    * last caller to abort then gets the result.
    */
@@ -161,6 +178,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     this.#assertOpen()
     const running = this.#running
     running?.work.abort(new ForksnapError('ERR_ABORTED', 'The snapshot was ended because the state is being reset'))
+    this.#cleanup.abandon()
     const epoch = this.#beginEpoch([this.#resetting, running?.work.settled])
     this.#resetting = epoch.catch(() => undefined)
     return epoch
@@ -168,14 +186,15 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
 
   async #beginEpoch(after: readonly unknown[]): Promise<bigint> {
     await Promise.all(after)
-    const epoch = await this.#options.store.beginEpoch()
-    this.#newestPosition = 0n
-    return epoch
+    // A slice that was published at the last moment has begun a cleanup, whose positions the new epoch does not share.
+    this.#cleanup.abandon()
+    await this.#cleanup.settled()
+    return this.#options.store.beginEpoch()
   }
 
   /**
-   * Ends the schedule, lets running and promised snapshots finish (within their limits), takes a last one if `save`
-   * asks for it, and closes the store. Idempotent: later calls share the first one's outcome, though their `signal`
+   * Ends the schedule, lets running and promised snapshots and their cleanup finish (within their limits), takes a last
+   * one if `save` asks for it, and closes the store. Idempotent: later calls share the first one's outcome, though their `signal`
    * counts. Rejects, with everything closed, if the last snapshot failed or was aborted.
    */
   async close(options: CloseOptions = {}): Promise<void> {
@@ -205,7 +224,9 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     } finally {
       while (this.#running !== undefined) await this.#running.work.settled
       await this.#resetting
-      await this.#options.store.close()
+      await orAborted(this.#cleanup.settled(), this.#closeNow.signal).catch(() => undefined)
+      this.#cleanup.leave()
+      await within(this.#options.store.close(), this.#options.limits.answerMs, "The store's close()")
     }
   }
 
@@ -254,14 +275,14 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     try {
       await this.#resetting
       saved = await takeSlice(this.#options, this.#warmUp, flight.reason, signal, this.#hooks(flight))
-      await this.#removeOld()
     } catch (error) {
       throw this.#notSaved(flight, signal, error)
     }
-    this.#newestPosition = saved.position
+    this.#newest = saved
     this.#stats.saved(saved)
     this.#ended()
     this.#schedule.saved()
+    this.#cleanup.run()
     this.#launchNext()
     this.#tell('saved', saved)
     return saved
@@ -270,14 +291,16 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   /** Tells a snapshot that was ended on purpose from one that failed; returns the error for its callers. */
   #notSaved({ reason }: Flight<M>, signal: AbortSignal, error: unknown): unknown {
     const aborted = signal.aborted && isForksnapError(error, 'ERR_ABORTED')
-    if (aborted) this.#stats.aborted()
+    const obsolete = isForksnapError(error, 'ERR_EPOCH_CHANGED')
+    if (aborted || obsolete) this.#stats.aborted()
     else this.#stats.failed(error)
     this.#ended()
     if (aborted) this.#schedule.aborted()
+    else if (obsolete) this.#schedule.obsolete(error)
     else this.#schedule.failed(error)
     this.#launchNext()
     const told = aborted ? abortReason(signal) : error
-    this.#tell(aborted ? 'aborted' : 'failed', told, { reason })
+    this.#tell(aborted || obsolete ? 'aborted' : 'failed', told, { reason })
     return told
   }
 
@@ -295,15 +318,9 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     else this.#launch(next)
   }
 
-  async #removeOld(): Promise<void> {
-    const { store, log } = this.#options
-    await removeOld(store, log, {
-      pruned: (sliceIds) => this.#tell('pruned', { sliceIds }),
-      failed: (step, error) => {
-        this.#stats.cleanupFailed(error)
-        this.#tell('cleanupFailed', error, { step })
-      },
-    })
+  #cleanupFailed(step: CleanupStep, error: unknown): void {
+    this.#stats.cleanupFailed(error)
+    this.#tell('cleanupFailed', error, { step })
   }
 
   #hooks(flight: Flight<M>): TakeHooks {
@@ -311,7 +328,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     return {
       warmedUp: ({ rows, ms }) => this.#stats.warmedUp(rows, ms),
       longestGap: (ms) => this.#stats.longestGap(ms),
-      newestPosition: () => this.#newestPosition,
+      // An epoch may begin in the store as well as by reset().
+      newestPosition: () => this.#newestPosition(),
       forking: () => {
         this.#stats.forking()
         flight.forked = true
@@ -329,10 +347,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
         this.#stats.busy()
         this.#tell('busy', event)
       },
-      cancelFailed: (error) => {
-        this.#stats.cleanupFailed(error)
-        this.#tell('cleanupFailed', error, { step: 'cancel' })
-      },
+      cancelFailed: (error) => this.#cleanupFailed('cancel', error),
     }
   }
 

@@ -49,12 +49,14 @@ export interface SnapshotterStats {
   saves: number
   /** Saves that failed. */
   failures: number
-  /** Snapshots that were ended on purpose. */
+  /** Snapshots that were ended on purpose, or came to nothing because of a new epoch. */
   aborted: number
   /** Ticks of the interval that found a snapshot running and were left out. */
   skipped: number
-  /** Saves that were begun again because the one before had failed. */
+  /** Saves that were begun again because the one before had failed, or had come to nothing. */
   retries: number
+  /** Why the schedule has ended for good, a newer owner of the store; null while it goes on. */
+  scheduleStopped: { code: string; message: string } | null
   /** Attempts to fork that found the other threads too busy. */
   busy: number
   /** Times that something failed which does not concern the slice: removing old ones, pruning the log, cleaning up. */
@@ -94,6 +96,7 @@ const INITIAL: SnapshotterStats = {
   aborted: 0,
   skipped: 0,
   retries: 0,
+  scheduleStopped: null,
   busy: 0,
   cleanupFailures: 0,
   lastCleanupError: null,
@@ -189,6 +192,10 @@ export class StatsKeeper {
 
   skipped(): void {
     this.#stats.skipped++
+  }
+
+  scheduleStopped(error: unknown): void {
+    this.#stats.scheduleStopped = describeError(error)
   }
 
   busy(): void {

@@ -11,11 +11,13 @@ import { measureLoopDelay } from './loop-delay'
 import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
 import type { Saved, SaveReason } from './saved'
-import { abortReason, orAborted, throwIfAborted } from './shared-work'
+import { abortReason, throwIfAborted } from './shared-work'
+import { packTrailer, unpackTrailer } from './slice/control'
 import type { SliceMeta, SliceTrailer } from './slice/types'
 import { createSliceWriter, fdTarget } from './slice/writer'
 import type { SliceSink } from './store/store'
 import type { WarmUp, WarmUpReport } from './warm-up'
+import { within } from './within'
 
 /** What one save tells while it goes on. */
 export interface TakeHooks {
@@ -28,7 +30,7 @@ export interface TakeHooks {
   cancelFailed(error: unknown): void
   /** Told once, at the child's end or when there will be no child. */
   longestGap(ms: number): void
-  /** Position of the newest slice of the epoch, 0n if there is none. */
+  /** Position of the newest slice since the last reset, 0n if there is none. */
   newestPosition(): bigint
 }
 
@@ -71,14 +73,17 @@ async function take<M extends SliceMeta>(
 ): Promise<Saved<M>> {
   const begun = performance.now()
   throwIfAborted(signal)
-  const sink = await options.store.create()
+  const sink = await createSink(options, signal, hooks)
   try {
     const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
     const longestGapMs = await longestGap()
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
     const { log } = options
-    if (log !== undefined) await step('snapshot.log-sync', () => orAborted(log.sync(meta.position), signal))
+    if (log !== undefined) {
+      const sync = () => log.sync(meta.position)
+      await step('snapshot.log-sync', () => within(sync(), options.limits.answerMs, "The log's sync()", signal))
+    }
     throwIfAborted(signal)
     const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
     return {
@@ -98,9 +103,27 @@ async function take<M extends SliceMeta>(
       attempts,
     }
   } catch (error) {
-    const told = signal.aborted ? error : await explained(sink, error)
+    const told = await explained(sink, error)
     await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
     throw told
+  }
+}
+
+/** A sink that comes after its save was given up is cancelled. */
+async function createSink<M extends SliceMeta>(
+  { store, limits }: ResolvedOptions<M>,
+  signal: AbortSignal,
+  hooks: TakeHooks,
+): Promise<SliceSink> {
+  const coming = store.create()
+  try {
+    return await within(coming, limits.answerMs, "The store's create()", signal)
+  } catch (error) {
+    void coming.then(
+      (late) => late.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError)),
+      () => undefined, // Either the error that is thrown here, or nobody's any more.
+    )
+    throw error
   }
 }
 
@@ -132,6 +155,7 @@ async function forkWhenWarm<M extends SliceMeta>(
   hooks: TakeHooks,
 ) {
   let warmed: WarmUpReport = { rows: 0, ms: 0, longestPassMs: 0 }
+  warmUp.begin()
   for (let warmUps = 1; ; warmUps++) {
     const last = await warmUp.run(options.write, writerOptions(sink, {}), signal)
     warmed = sumOf(warmed, last)
@@ -206,6 +230,8 @@ function forkJob<M extends SliceMeta>(
       checkWritten(options.write(writer))
       return writer.finish()
     },
+    // Whatever the format admits fits like this, while a clone of it may be several times as long.
+    result: { encode: packTrailer, decode: unpackTrailer },
     keepFds: [sink.fd],
     child: options.child,
     limits: { quiesceMs, stallMs, totalMs },

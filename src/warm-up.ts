@@ -32,9 +32,17 @@ export class WarmUp {
   readonly #pace = new Pace()
   #overruns = 0
   #savesToLeaveOut = 0
+  /** Whether the present save goes without, or without another one. */
+  #leftOut = false
 
   constructor(options: Required<WarmUpOptions> | undefined) {
     this.#budget = options
+  }
+
+  /** Comes once for each save, which may warm up several times, and before the first of them. */
+  begin(): void {
+    this.#leftOut = this.#savesToLeaveOut > 0
+    if (this.#leftOut) this.#savesToLeaveOut--
   }
 
   async run(
@@ -44,7 +52,7 @@ export class WarmUp {
   ): Promise<WarmUpReport> {
     let [rows, ms, longestPassMs] = [0, 0, 0]
     const budget = this.#budget
-    if (budget === undefined || this.#savesToLeaveOut-- > 0) return { rows, ms, longestPassMs }
+    if (budget === undefined || this.#leftOut) return { rows, ms, longestPassMs }
     this.#pace.begin()
     while (rows < budget.rows && ms < budget.ms && !signal.aborted) {
       const left = { rows: budget.rows - rows, ms: Math.min(budget.passMs, budget.ms - ms) }
@@ -61,6 +69,7 @@ export class WarmUp {
   }
 
   #judge(overrun: boolean): void {
+    this.#leftOut = overrun
     this.#overruns = overrun ? this.#overruns + 1 : 0
     this.#savesToLeaveOut = Math.min(2 ** this.#overruns - 1, SAVES_LEFT_OUT_MAX)
   }

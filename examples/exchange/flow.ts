@@ -71,20 +71,19 @@ export class Flow {
     for (const _ of this.filling(count, time)) continue
   }
 
-  /** Like `fillBooks`, a step of at most 1,000 orders at a time; yields how many are done. */
+  /** Like `fillBooks`, one operation at a time; yields how many orders are done before each, and at the end. */
   *filling(count: number, time: number): Generator<number, void, undefined> {
-    let done = 0
-    while (done < count) {
-      const user = this.addUser(time)
+    for (let done = 0; done < count;) {
+      const user = yield* this.addingUser(time, done)
       const orders = Math.min(ORDERS_PER_USER, count - done)
       for (let i = 0; i < orders; i++) {
-        const market = this.markets[(done + i) % this.markets.length]
+        yield done
+        const market = this.markets[done++ % this.markets.length]
         this.apply('order_put', this.restingOrder(user, market), time)
+        this.targetOrders = this.engine.openOrders.size
       }
-      done += orders
-      this.targetOrders = this.engine.openOrders.size
-      yield done
     }
+    yield count
   }
 
   /** Proposes the next operation and applies it; returns it. There must be a user, see `fillBooks`. */
@@ -171,7 +170,8 @@ export class Flow {
     return this.operation('transfer', { from: user.id, to: this.anyUser().id, asset: symbol, delta }, time)
   }
 
-  private addUser(time: number): User {
+  private *addingUser(time: number, done: number): Generator<number, User, undefined> {
+    yield done
     this.apply('register_user', {}, time)
     const user = this.engine.users.at(-1) as User
     const funds = new Map<string, string>()
@@ -180,7 +180,10 @@ export class Flow {
       funds.set(base.symbol, formatDecimal(fundsOf(market).base, base.precision))
       funds.set(quote.symbol, formatDecimal(fundsOf(market).quote, quote.precision))
     }
-    for (const [asset, delta] of funds) this.apply('balance_update', this.update(user, asset, delta), time)
+    for (const [asset, delta] of funds) {
+      yield done
+      this.apply('balance_update', this.update(user, asset, delta), time)
+    }
     return user
   }
 

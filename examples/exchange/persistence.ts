@@ -14,6 +14,8 @@ export interface DemoMeta extends SliceMeta {
   readonly tradeId: number
   /** The flow's state, as JSON text. */
   readonly flow: string
+  /** The number of resting orders that a filling was stopped on its way to. */
+  readonly fillTo?: number
 }
 
 export function metaOf(engine: Engine, flow: Flow): DemoMeta {
@@ -37,21 +39,23 @@ export interface RecoverSettings {
   readonly log: OperationLog | undefined
   /** For a flow of which no slice knows anything. */
   readonly seed: number
+  /** See `allowLogBehind` of `recover`: for a log that was not kept for a while. Without it a lost log is an error. */
+  readonly newLog?: boolean
   readonly onProgress: (progress: RecoverProgress) => void
 }
 
 /**
- * Recovers a new engine and its flow, and logs what it applies from now on. A log that the slices have left behind,
- * because there was none for a while, begins anew.
+ * Recovers a new engine and its flow, see `recoverState`, and logs what the engine applies from now on.
  */
-export async function recoverEngine({ store, log, seed, onProgress }: RecoverSettings): Promise<Recovered> {
+export async function recoverEngine(settings: RecoverSettings): Promise<Recovered> {
+  const { store, log, seed, newLog = false, onProgress } = settings
   const engine = new LoggedEngine()
   let businessId = 0
   const report = await recoverState(engine, {
     store,
     log,
     onProgress,
-    allowLogBehind: true,
+    allowLogBehind: newLog,
     onReplay: ({ method, params }) => {
       if (method === 'balance_update') businessId = Number(params.business_id)
     },

@@ -2,8 +2,8 @@
  * The whole exchange for a minute: a server that keeps its state in memory, a snapshot of it every five seconds, a load
  * generator in a process of its own, and a status page to look at.
  *
- *   npm start -- [--seconds 60] [--interval 5] [--rate 1000] [--connections 4] [--orders 20000] [--seed 1]
- *                [--directory ./data/exchange] [--port 50051] [--status-port 50080]
+ *   npm run exchange:demo -- [--seconds 60] [--interval 5] [--rate 1000] [--connections 4] [--orders 20000] [--seed 1]
+ *                            [--directory ./data/exchange] [--port 50051] [--status-port 50080]
  *
  * Ctrl-C ends it early; either way a summary comes and a last snapshot is taken, and the next start restores it.
  */

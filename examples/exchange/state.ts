@@ -7,6 +7,15 @@ import { restoreHandlers } from './restore'
 import { parseUpdateKey } from './user'
 
 /**
+ * An amount or a price, with as many whole digits as a balance below and at most 8 after the point. That fits into a
+ * numeric of the database without declared digits, into a numeric(30,8) and into a numeric(30,16). If this one declared
+ * none, the store would refuse those that do, since it could not know that nothing will be rounded there.
+ */
+const QUANTITY = 'numeric(22,8)'
+/** The same for a part of a whole: fits into a numeric(30,4) too. */
+const FEE_RATE = 'numeric(8,4)'
+
+/**
  * The tables of a slice. `order_slice` and `balance_slice` have the columns of the database's tables of these names (the
  * store adds `slice_id`); the others hold what has no place there.
  */
@@ -32,15 +41,15 @@ export const TABLES = {
     ['update_time', 'timestamp'],
     ['user_id', 'int4'],
     ['market', 'varchar(30)'],
-    ['price', 'numeric'],
-    ['amount', 'numeric'],
-    ['taker_fee', 'numeric'],
-    ['maker_fee', 'numeric'],
-    ['remain', 'numeric'],
-    ['frozen', 'numeric'],
-    ['finished_base', 'numeric'],
-    ['finished_quote', 'numeric'],
-    ['finished_fee', 'numeric'],
+    ['price', QUANTITY],
+    ['amount', QUANTITY],
+    ['taker_fee', FEE_RATE],
+    ['maker_fee', FEE_RATE],
+    ['remain', QUANTITY],
+    ['frozen', QUANTITY],
+    ['finished_base', QUANTITY],
+    ['finished_quote', QUANTITY],
+    ['finished_fee', QUANTITY],
     ['post_only', 'bool'],
     ['signature', 'bytea'],
   ],

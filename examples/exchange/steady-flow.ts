@@ -11,24 +11,42 @@ export function flowTime(flow: Flow): number {
   return START_MS + flow.state.operationId
 }
 
+/** Who applies what the flow proposes: see `LoggedEngine`. */
+export interface Answering {
+  ready(): Promise<void>
+  readonly durable: Promise<void>
+}
+
 /**
  * Trades at a steady rate, operations per second, in small portions between turns of the event loop until it is
- * stopped. After a pause it catches up, as a server does with requests that have queued.
+ * stopped. After a pause it catches up, as a server does with requests that have queued. While the log has no room, it
+ * waits; when the log fails, it ends.
  */
 export class SteadyFlow {
   private stopped = false
   private readonly running: Promise<void>
   /** Operations so far. */
   done = 0
+  /** How many of them were answered, since they are durable. */
+  answered = 0
 
   constructor(
     private readonly flow: Flow,
+    private readonly engine: Answering,
     private readonly perSecond: number,
     private readonly onOperations: (count: number) => void = () => undefined,
   ) {
     this.running = this.run()
+    // Whoever waits for `ended` or `stop()` is told; a failure is no reason to end the process in the meantime.
+    this.running.catch(() => undefined)
   }
 
+  /** Resolves when it was stopped; rejects with what the log failed with. */
+  get ended(): Promise<void> {
+    return this.running
+  }
+
+  /** Resolves when everything that was done is answered. */
   async stop(): Promise<void> {
     this.stopped = true
     await this.running
@@ -39,10 +57,23 @@ export class SteadyFlow {
     while (!this.stopped) {
       await setTimeout(1)
       const due = Math.floor(((performance.now() - startedMs) / 1000) * this.perSecond) - this.done
-      const count = Math.min(due, CATCH_UP_MAX)
-      for (let i = 0; i < count; i++) this.flow.next(flowTime(this.flow))
-      this.done += count
+      const count = await this.trade(Math.min(due, CATCH_UP_MAX))
       if (count > 0) this.onOperations(count)
     }
+    await this.engine.durable
+  }
+
+  private async trade(count: number): Promise<number> {
+    let done = 0
+    for (; done < count && !this.stopped; done++) {
+      await this.engine.ready()
+      this.flow.next(flowTime(this.flow))
+    }
+    this.done += done
+    this.engine.durable.then(
+      () => (this.answered += done),
+      () => undefined,
+    )
+    return done
   }
 }

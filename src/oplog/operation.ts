@@ -1,6 +1,6 @@
 import { checkOptions, invalidArgument } from '../checks'
 import { ForksnapError } from '../errors'
-import { hasLoneSurrogate, jsonProblem } from '../slice/json'
+import { hasLoneSurrogate, jsonProblem, textLeft } from '../slice/json'
 import type { NewOperation } from './oplog'
 
 /** Checks and encodes what is appended, in every log alike, before it is given an id. */
@@ -25,7 +25,7 @@ export interface EncodedOperation {
 
 /**
  * The operation as a log keeps it. Throws `ERR_INVALID_ARGUMENT` for what is no operation, `ERR_INVALID_VALUE` for a method
- * or params that cannot be kept exactly: too large, NUL in the method, a lone surrogate, what JSON would drop or round.
+ * or params that cannot be kept exactly: too large, NUL in the method, a lone surrogate, what JSON would drop or round, -0 among it.
  */
 export function encodeOperation(operation: NewOperation): EncodedOperation {
   checkKeys(operation)
@@ -92,7 +92,8 @@ function isPlain(params: unknown): boolean {
 /** As `textLeft`, and negative as soon as something is not plain. */
 function plainLeft(value: unknown, left: number, depth: number): number {
   if (typeof value === 'string') return left - value.length
-  if (typeof value === 'number') return Number.isFinite(value) ? left - 1 : -1
+  // 1 / -0 is negative: JSON writes -0 as 0.
+  if (typeof value === 'number') return Number.isFinite(value) && (value !== 0 || 1 / value > 0) ? left - 1 : -1
   if (value === null || typeof value === 'boolean') return left - 1
   if (typeof value !== 'object' || depth > DEPTH_MAX) return -1
   if (Array.isArray(value)) {
@@ -103,22 +104,6 @@ function plainLeft(value: unknown, left: number, depth: number): number {
   for (const key in value) {
     if (left < 0) return left
     left = plainLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
-  }
-  return left
-}
-
-/** What is left of a number of bytes when every value has taken the least that its JSON can have; it stops below 0. */
-function textLeft(value: unknown, left: number, depth = 0): number {
-  if (typeof value === 'string') return left - value.length
-  // Deeper nesting is told by the check of the values themselves, which is where a value that contains itself ends too.
-  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return left - 1
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length && left >= 0; i++) left = textLeft(value[i], left - 1, depth + 1)
-    return left
-  }
-  for (const key in value) {
-    if (left < 0) return left
-    left = textLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
   }
   return left
 }

@@ -19,7 +19,7 @@ export class Link {
   readonly #turns = new Exclusive()
   #session: Session
   #onLost: (() => void) | undefined
-  /** Whether the table may hold something else than what the last work that succeeded has left. */
+  /** Whether the table may hold something else than what is known of it. Only who has looked there clears it. */
   #unsure = false
 
   private constructor(options: CheckedLogOptions, session: Session, owner: Owner) {
@@ -47,22 +47,40 @@ export class Link {
 
   /**
    * Runs work until it succeeds, over another connection if need be. `unsure` tells the work that an earlier try may have
-   * been committed although no answer came. Rejects at once with what no retry can mend, and with the last error when
-   * `retry.totalMs` have passed since the first, or when `giveUp` says so.
+   * been committed although no answer came, or that the server may have been set back: it looks at the table then, unless
+   * it leaves nothing there that was there before. Rejects at once with what no retry can mend, and with the last error
+   * when `retry.totalMs` have passed since the first.
    */
-  run<T>(work: (session: Session, unsure: boolean) => Promise<T>, giveUp = (): boolean => false): Promise<T> {
-    return this.#turns.run(() => this.#retry(work, giveUp))
+  run<T>(work: (session: Session, unsure: boolean) => Promise<T>): Promise<T> {
+    return this.#turns.run(() =>
+      this.#retry(async (session) => {
+        const result = await work(session, this.#unsure)
+        this.#unsure = false
+        return result
+      }),
+    )
   }
 
-  async #retry<T>(work: (session: Session, unsure: boolean) => Promise<T>, giveUp: () => boolean): Promise<T> {
+  /**
+   * Replaces a lost connection though nothing is to be written, until it succeeds or `giveUp` says that it need not.
+   * `look` compares the table with what is known of it and rejects if they differ; it resolves with false if it could
+   * not tell, and whoever writes next looks then.
+   */
+  restore(look: (session: Session) => Promise<boolean>, giveUp: () => boolean): Promise<void> {
+    return this.#turns.run(() =>
+      this.#retry(async (session) => {
+        if (this.#unsure && (await look(session))) this.#unsure = false
+      }, giveUp),
+    )
+  }
+
+  async #retry<T>(work: (session: Session) => Promise<T>, giveUp = (): boolean => false): Promise<T> {
     const { retry } = this.#options
     let deadline: number | undefined
     for (let failures = 1; ; failures++) {
       try {
         await this.#mend()
-        const result = await this.#limited(this.#session, () => work(this.#session, this.#unsure))
-        this.#unsure = false
-        return result
+        return await this.#limited(this.#session, () => work(this.#session))
       } catch (error) {
         this.#unsure = true
         deadline ??= performance.now() + retry.totalMs

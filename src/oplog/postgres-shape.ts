@@ -1,5 +1,6 @@
 import { ForksnapError } from '../errors'
 import { createMissing } from '../postgres/ddl'
+import { storageProblem, type TableKind } from '../postgres/durable-table'
 import { quoteTable, type TableName } from '../postgres/identifiers'
 import type { Session } from '../postgres/session'
 import { METHOD_BYTES_MAX } from './operation'
@@ -28,9 +29,8 @@ interface ColumnRow {
   readonly needed: boolean
 }
 
-interface TableRow {
-  readonly kind: string
-  readonly persistence: string
+interface TableRow extends TableKind {
+  readonly [column: string]: unknown
   readonly unique: boolean
 }
 
@@ -65,10 +65,10 @@ export async function checkShape(session: Session, table: TableName): Promise<vo
   throw new ForksnapError('ERR_INVALID_ARGUMENT', `The table ${name} cannot keep an operation log: ${problem}`)
 }
 
-function tableProblem({ kind, persistence, unique }: TableRow): string | undefined {
-  if (kind !== 'r') return 'it is no ordinary table'
-  if (persistence !== 'p') return 'it is unlogged or temporary, so a crash of the server empties it; SET LOGGED'
-  return unique ? undefined : 'id has no primary key or unique index, so an entry could be doubled; add one'
+function tableProblem(row: TableRow): string | undefined {
+  const problem = storageProblem(row)
+  if (problem !== undefined) return problem
+  return row.unique ? undefined : 'id has no primary key or unique index, so an entry could be doubled; add one'
 }
 
 function columnProblem(columns: readonly ColumnRow[]): string | undefined {

@@ -59,10 +59,7 @@ export async function insertGroup(session: Session, log: LogTable, group: Group<
 export async function isInTable(session: Session, log: LogTable, group: Group<Columns>): Promise<boolean> {
   const { last } = await readEnds(session, log.table, log.ownerOptions.name)
   if (last === group.firstId - 1n) return false
-  if (last < group.firstId) {
-    const message = `The server has lost the entries ${last + 1n} to ${group.firstId - 1n}, which it had confirmed: see whether it was restored or a standby took its place`
-    throw new ForksnapError('ERR_LOG_GAP', message)
-  }
+  if (last < group.firstId) throw setBackError(last, group.firstId - 1n)
   const text = `
     SELECT count(*)::int AS same
       FROM unnest($2::timestamp[], $3::text[], $4::text[]) WITH ORDINALITY AS e(at, method, params, n)
@@ -71,8 +68,24 @@ export async function isInTable(session: Session, log: LogTable, group: Group<Co
   const values = [String(group.firstId), ...encodeColumns(group.batch), String(group.lastId)]
   const { rows } = await session.query<{ same: number }>(`look for the entries ${span(group)}`, text, values)
   if (last === group.lastId && rows[0].same === group.entries) return true
-  const message = `The table ends at entry ${last} and holds others than ${span(group)}: another process writes into it; end one of them`
-  throw new ForksnapError('ERR_FENCED', message)
+  throw foreignError(last, `others than ${span(group)}`)
+}
+
+/** Rejects if the table does not end with the entry that is known to be the last: with it nothing else is under way. */
+export async function checkLast(session: Session, log: LogTable, durableId: bigint): Promise<void> {
+  const { last } = await readEnds(session, log.table, log.ownerOptions.name)
+  if (last < durableId) throw setBackError(last, durableId)
+  if (last > durableId) throw foreignError(last, `entries after ${durableId} that are not this log's`)
+}
+
+function setBackError(last: bigint, confirmed: bigint): ForksnapError {
+  const message = `The server has lost the entries ${last + 1n} to ${confirmed}, which it had confirmed: see whether it was restored or a standby took its place`
+  return new ForksnapError('ERR_LOG_GAP', message)
+}
+
+function foreignError(last: bigint, holds: string): ForksnapError {
+  const message = `The table ends at entry ${last} and holds ${holds}: another process writes into it; end one of them`
+  return new ForksnapError('ERR_FENCED', message)
 }
 
 /** The ends of the log by the indexes alone, without looking whether all between them is there. */

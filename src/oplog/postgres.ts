@@ -16,6 +16,7 @@ import { findEnds, readPages } from './postgres-reader'
 import { checkShape, createTables } from './postgres-shape'
 import {
   checkContiguous,
+  checkLast,
   checkOwner,
   deleteRange,
   emptyTable,
@@ -209,16 +210,23 @@ export class PostgresOperationLog implements OperationLog {
 
   /**
    * A connection that was lost is replaced even if nothing is to be written: it held the lock. A server that stays away
-   * is no failure as long as nobody has anything to append.
+   * is no failure as long as nobody has anything to append; one that comes back without what it had confirmed is.
    */
   #mend(): void {
     const running = this.#running
     if (running === undefined || this.#closing !== undefined || running.pending.failure !== undefined) return
-    const giveUp = (): boolean => this.#writing || this.#closing !== undefined
-    running.link
-      .run(() => Promise.resolve(), giveUp)
+    const { link, log, pending } = running
+    const look = async (session: Session): Promise<boolean> => {
+      // While a batch or a reset is under way, its own work knows better what the table should hold.
+      if (this.#writing || this.#resetting) return false
+      await checkLast(session, log, pending.durableId)
+      return true
+    }
+    link
+      .restore(look, () => this.#writing || this.#closing !== undefined)
       .catch((error: unknown) => {
-        if (isForksnapError(error, 'ERR_FENCED')) void this.#fail(running, error)
+        if (isForksnapError(error, 'ERR_FENCED') || isForksnapError(error, 'ERR_LOG_GAP'))
+          void this.#fail(running, error)
       })
   }
 

@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
-import { ForksnapError } from '../errors'
+import { ForksnapError, isForksnapError } from '../errors'
 import { createMissing, tableExists } from './ddl'
+import { assertDurable } from './durable-table'
 import { quoteTable, type TableName } from './identifiers'
 import { type Backend, endBackend, type Session } from './session'
 
@@ -34,6 +35,10 @@ interface EpochRow {
 const LOCK_WAIT_MS = 1_000
 const LOCK_BACK_OFF = { initialMs: 10, maxMs: 100, factor: 2 }
 const TAKEOVER_ROUNDS_MAX = 5
+/** How long an owner that was told to end may take, in each round. */
+const TAKEOVER_WAIT_MS = 2_000
+/** The server's code for a lock that was not to be had in time. */
+const LOCK_NOT_AVAILABLE = '55P03'
 
 export class Owner {
   readonly #options: OwnerOptions
@@ -69,7 +74,9 @@ export class Owner {
    * holds the lock.
    */
   static async acquire(session: Session, options: OwnerOptions): Promise<Owner> {
-    await createMissing(session, [{ table: epochTable(options.schema), columns: EPOCH_COLUMNS }])
+    const table = epochTable(options.schema)
+    await createMissing(session, [{ table, columns: EPOCH_COLUMNS }])
+    await assertDurable(session, table)
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
     return new Owner(options, await raise(session, options, randomUUID(), false))
   }
@@ -80,8 +87,12 @@ export class Owner {
    */
   async reacquire(session: Session): Promise<void> {
     await this.#adoptOwn(session)
-    await waitForLock(session, this.#options)
-    await this.#adoptOwn(session)
+    try {
+      await waitForLock(session, this.#options)
+    } finally {
+      // Whoever has it, or had it, has perhaps raised the epoch by now: being fenced is then what there is to tell.
+      await this.#adoptOwn(session)
+    }
   }
 
   /** A reset whose COMMIT nobody answered may have raised this owner's own epoch. */
@@ -97,6 +108,12 @@ export class Owner {
    */
   async check(session: Session): Promise<void> {
     await checkEpoch(session, this.#options, this.#epoch)
+  }
+
+  /** Whether this owner's epoch is the current one now, which may change at once. Rejects with `ERR_FENCED` if not. */
+  async look(session: Session): Promise<void> {
+    const row = await readRow(session, this.#options, '')
+    if (row?.epoch !== String(this.#epoch)) throw fenced(this.#options.name, this.#epoch, row)
   }
 
   /** Begins an epoch before which nothing counts any more. Resolves with it. */
@@ -205,6 +222,13 @@ async function waitForLock(session: Session, options: OwnerOptions): Promise<voi
   }
 }
 
+/** Condition on a row `l` of pg_locks: another session holds one of the locks whose keys are in the parameter. */
+function holds(parameter: string): string {
+  return `l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.pid <> pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (l.classid::bigint << 32) | l.objid::bigint = ANY (${parameter})`
+}
+
 async function lockHolders(
   session: Session,
   options: OwnerOptions,
@@ -214,9 +238,7 @@ async function lockHolders(
   const text = `
     SELECT a.pid, a.backend_start::text AS started
       FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-     WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.pid <> pg_backend_pid()
-       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND (l.classid::bigint << 32) | l.objid::bigint = ANY ($1)`
+     WHERE ${holds('$1')}`
   return (await session.query<Backend>('find the owner', text, [keys])).rows
 }
 
@@ -228,11 +250,34 @@ async function lockedError(session: Session, options: OwnerOptions): Promise<For
   return new ForksnapError('ERR_LOCKED', `${JSON.stringify(options.name)} is in use by ${who}; ${advice}`)
 }
 
-/** Ends the connections that hold the lock until it is ours. Their processes find the epoch raised when they come back. */
+/**
+ * Takes the lock from whoever holds it. Their connections are ended and the lock is waited for in one statement: an owner
+ * that comes back over a new connection then finds somebody waiting before it, and later the epoch raised. Only one that is
+ * faster than the statement gets between; it is ended in the next round.
+ */
 async function takeLock(session: Session, options: OwnerOptions): Promise<void> {
-  for (let round = 0; round < TAKEOVER_ROUNDS_MAX; round++) {
-    for (const holder of await lockHolders(session, options, ['owner', 'member'])) await endBackend(session, holder)
-    if (await tryLock(session, options)) return
+  for (let round = 1; !(await endOwnerAndLock(session, options)); round++) {
+    if (round === TAKEOVER_ROUNDS_MAX) throw await lockedError(session, options)
   }
-  throw await lockedError(session, options)
+  for (const backend of await lockHolders(session, options, ['owner', 'member'])) await endBackend(session, backend)
+}
+
+/** False if somebody else has it after all. */
+async function endOwnerAndLock(session: Session, options: OwnerOptions): Promise<boolean> {
+  const doing = 'take the lock over'
+  const key = lockKey(options, 'owner')
+  // The offset keeps the planner from merging the two: first every holder is told to end, then comes the wait.
+  const text = `
+    SELECT pg_advisory_lock($1)
+      FROM (SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l WHERE ${holds('$2')} OFFSET 0) ended`
+  try {
+    await session.transaction(doing, async () => {
+      await session.query(doing, `SET LOCAL lock_timeout = ${TAKEOVER_WAIT_MS}`)
+      await session.queryLong(doing, text, [key, [key]])
+    })
+    return true
+  } catch (error) {
+    if (isForksnapError(error) && error.errno === LOCK_NOT_AVAILABLE) return false
+    throw error
+  }
 }

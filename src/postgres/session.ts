@@ -1,6 +1,7 @@
 import { Client, type QueryResult, type QueryResultRow } from 'pg'
+import { afterMs } from '../after-ms'
 import { ForksnapError } from '../errors'
-import { asDatabaseError, type PlainConnection, secretsOf } from './connection'
+import { asDatabaseError, type PlainConnection, secretsOf, sqlStateOf } from './connection'
 
 /**
  * What a session is pinned to, so that no setting of server, database or role changes what the same bytes mean, ends a
@@ -47,6 +48,9 @@ export interface Backend {
   readonly started: string
 }
 
+/** A session is closed by an answer too, which nobody needs to wait for. */
+const CLOSE_MS = 5_000
+
 /**
  * One pinned connection. Every error of it is a ForksnapError (`ERR_STORE_FAILED`) with the server's code as `errno`
  * and without a password. A connection that was lost stays lost: open a new session.
@@ -55,34 +59,59 @@ export class Session {
   /** For streams of COPY. Their errors go through `error()`. */
   readonly client: Client
   readonly backend: Backend
+  readonly #connection: PlainConnection
   readonly #secrets: readonly string[]
+  readonly #answerMs: number | undefined
   readonly #lost: Lost
+  /** How many of the answers that are waited for may take long. */
+  #long = 0
+  #late: Error | undefined
   #closed = false
 
-  private constructor(client: Client, backend: Backend, secrets: readonly string[], lost: Lost) {
+  private constructor(client: Client, backend: Backend, lost: Lost, connection: PlainConnection, answerMs?: number) {
     this.client = client
     this.backend = backend
-    this.#secrets = secrets
     this.#lost = lost
+    this.#connection = connection
+    this.#secrets = secretsOf(connection)
+    this.#answerMs = answerMs
   }
 
-  /** Connects and pins. `name` is what the server shows as the application's name unless the configuration says one. */
-  static async open(connection: PlainConnection, name = 'forksnap'): Promise<Session> {
+  /**
+   * Connects and pins, all of it within `connectionTimeoutMillis` of the configuration, or `answerMs` if that is 0. `name`
+   * is what the server shows as the application's name unless the configuration says one. With `answerMs` a session that
+   * gives no answer for so long is dropped.
+   */
+  static async open(connection: PlainConnection, name = 'forksnap', answerMs?: number): Promise<Session> {
     const secrets = secretsOf(connection)
     const lost: Lost = { error: undefined }
+    // Not `??`: to pg, 0 means without a limit.
+    const limitMs = connection.connectionTimeoutMillis || answerMs || 0
     let client: Client | undefined
+    let late: Error | undefined
+    let stop = (): void => undefined
     try {
-      client = new Client({ application_name: name, ...connection })
+      const opening = new Client({ application_name: name, ...connection })
+      client = opening
       // Without a listener a lost connection would be an uncaught exception.
       client.on('error', (error) => (lost.error ??= asDatabaseError(error, 'keep the connection', secrets)))
       client.on('end', () => (lost.error ??= asDatabaseError(new Error('it ended'), 'keep the connection', secrets)))
+      if (limitMs > 0) {
+        // The limit of pg ends with the password's check, but what follows may be left without an answer too.
+        stop = afterMs(limitMs, () => {
+          late = noAnswer(limitMs)
+          cut(opening)
+        })
+      }
       await client.connect()
       await client.query(PIN, [PINNED.map(([setting]) => setting), PINNED.map(([, value]) => value)])
       const { rows } = await client.query<Backend>(IDENTIFY)
-      return new Session(client, rows[0], secrets, lost)
+      return new Session(client, rows[0], lost, connection, answerMs)
     } catch (error) {
-      void client?.end().catch(() => undefined)
-      throw asDatabaseError(error, 'connect to the database', secrets)
+      if (client !== undefined) cut(client)
+      throw asDatabaseError(late ?? error, 'connect to the database', secrets)
+    } finally {
+      stop()
     }
   }
 
@@ -103,11 +132,73 @@ export class Session {
     values?: readonly unknown[],
   ): Promise<QueryResult<R>> {
     this.#checkUsable(doing)
+    return this.#limited(doing, this.client.query<R>(text, values === undefined ? undefined : [...values]))
+  }
+
+  /** For a statement that may rightly take longer than `answerMs`: see `patiently`. */
+  async queryLong<R extends QueryResultRow = QueryResultRow>(
+    doing: string,
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<QueryResult<R>> {
+    this.#checkUsable(doing)
+    return this.patiently(doing, () => this.client.query<R>(text, values === undefined ? undefined : [...values]))
+  }
+
+  /**
+   * Waits for something of this connection for as long as the server is seen to work on it, which is asked over another
+   * connection every `answerMs`. A server that itself waits for this client has not heard it, or was not heard.
+   */
+  async patiently<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    this.#long += 1
     try {
-      return await this.client.query<R>(text, values === undefined ? undefined : [...values])
-    } catch (error) {
-      throw this.error(error, doing)
+      return await this.#limited(doing, work())
+    } finally {
+      this.#long -= 1
     }
+  }
+
+  /** What waits behind a long statement waits as long as that. */
+  async #limited<T>(doing: string, work: Promise<T>): Promise<T> {
+    let waiting = true
+    let stop = (): void => undefined
+    const judge = async (): Promise<void> => {
+      if (this.#long > 0 && (await this.#isWorking())) watch()
+      else if (waiting) this.#giveUp()
+    }
+    const watch = (): void => {
+      if (this.#answerMs !== undefined && waiting) stop = afterMs(this.#answerMs, () => void judge())
+    }
+    watch()
+    try {
+      return await work
+    } catch (error) {
+      throw this.error(this.#late ?? error, doing)
+    } finally {
+      waiting = false
+      stop()
+    }
+  }
+
+  async #isWorking(): Promise<boolean> {
+    const { pid, started } = this.backend
+    const text = `
+      SELECT FROM pg_stat_activity
+       WHERE pid = $1 AND backend_start = $2::timestamptz AND wait_event_type IS DISTINCT FROM 'Client'`
+    try {
+      const aside = await Session.open(this.#connection, 'forksnap', this.#answerMs)
+      const asking = aside.query('see what an earlier connection does', text, [pid, started])
+      return (await asking.finally(() => aside.close())).rowCount === 1
+    } catch (error) {
+      // A server that lets nobody in can be reached, and may be working.
+      return sqlStateOf({ code: (error as ForksnapError).errno }) !== undefined
+    }
+  }
+
+  #giveUp(): void {
+    this.#late ??= noAnswer(this.#answerMs as number)
+    this.#lost.error ??= this.error(this.#late, 'keep the connection')
+    this.drop()
   }
 
   /** Runs work in a transaction: COMMIT if it resolves, ROLLBACK if not. */
@@ -129,21 +220,32 @@ export class Session {
     if (this.#closed) return
     this.#closed = true
     if (this.lost !== undefined) return this.drop()
+    const stop = afterMs(CLOSE_MS, () => this.drop())
     await this.client.end().catch(() => undefined)
+    stop()
   }
 
   /** Cuts the connection without a word, whatever it is busy with. The server rolls back what was open. */
   drop(): void {
     this.#closed = true
     this.#lost.error ??= new ForksnapError('ERR_STORE_FAILED', 'The connection to the database was dropped')
-    const { stream } = (this.client as unknown as { connection: { stream: { destroy(): void } } }).connection
-    stream.destroy()
+    cut(this.client)
   }
 
   #checkUsable(doing: string): void {
     if (this.lost !== undefined) throw this.error(this.lost, doing)
     if (this.#closed) throw new ForksnapError('ERR_INVALID_STATE', `Could not ${doing}: the connection was closed`)
   }
+}
+
+function noAnswer(ms: number): Error {
+  return Object.assign(new Error(`no answer within ${ms} ms`), { code: 'ETIMEDOUT' })
+}
+
+/** Everything that waits for the connection is told. */
+function cut(client: Client): void {
+  const { stream } = (client as unknown as { connection: { stream: { destroy(): void } } }).connection
+  stream.destroy()
 }
 
 /**

@@ -42,12 +42,32 @@ export function readBlobPayload(payload: Buffer, offset: number): BlobSummary {
   return { name, bytes: checkCount(bytes, offset) }
 }
 
-/** `chain` is the checksum that the stream before the trailer has. */
-export function readTrailerPayload(payload: Buffer, chain: number, offset: number): Omit<SliceTrailer, 'bytes'> {
+/** What a child hands to its parent of a finished slice: the stream's length in 8 bytes, then its trailer's payload. */
+export function packTrailer({ bytes, rows, tables, blobs, values, checksum }: SliceTrailer): Buffer {
+  const counts = { tables: tables.map((one) => [one.name, one.rows]), blobs: blobs.map((one) => [one.name, one.bytes]) }
+  const length = Buffer.alloc(8)
+  length.writeBigUInt64LE(BigInt(bytes))
+  return Buffer.concat([length, Buffer.from(JSON.stringify({ rows, ...counts, values, checksum }))])
+}
+
+/** The inverse of `packTrailer`. Throws what `readTrailerPayload` throws. */
+export function unpackTrailer(packed: Buffer): SliceTrailer {
+  const bytes = checkCount(Number(packed.readBigUInt64LE(0)), 0)
+  return { ...readTrailerPayload(packed.subarray(8), undefined, 0), bytes }
+}
+
+/** `chain` is the checksum that the stream before the trailer has, undefined if the stream is not here. */
+export function readTrailerPayload(
+  payload: Buffer,
+  chain: number | undefined,
+  offset: number,
+): Omit<SliceTrailer, 'bytes'> {
   const json = parseObject(payload, ['rows', 'tables', 'blobs', 'values', 'checksum'], offset)
   const { values, checksum } = json
   if (!isObject(values)) throw corrupt('the values of the trailer are no object', offset)
-  if (checksum !== hex32(chain)) throw corrupt("the trailer's checksum is not that of the stream", offset)
+  if (typeof checksum !== 'string') throw corrupt('the trailer has no checksum', offset)
+  if (chain !== undefined && checksum !== hex32(chain))
+    throw corrupt("the trailer's checksum is not that of the stream", offset)
   const tables = readCounts(json['tables'], offset).map(([name, rows]): TableSummary => ({ name, rows }))
   const blobs = readCounts(json['blobs'], offset).map(([name, bytes]): BlobSummary => ({ name, bytes }))
   const rows = checkCount(json['rows'], offset)

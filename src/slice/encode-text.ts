@@ -1,7 +1,8 @@
 import { types } from 'node:util'
 import type { ColumnEncoder } from './encode'
 import { writeAscii } from './encode-integer'
-import { jsonProblem } from './json'
+import { FRAME_BYTES_MAX } from './format'
+import { jsonProblem, textLeft } from './json'
 import type { RowBuffer } from './row-buffer'
 
 /** Text, and what travels as text: UTF-8 with the escapes that PostgreSQL itself writes. */
@@ -26,6 +27,7 @@ export function encodeText(out: RowBuffer, value: unknown, column: ColumnEncoder
 
 export function encodeVarchar(out: RowBuffer, value: unknown, column: ColumnEncoder): void {
   if (typeof value !== 'string') column.refuseType(value, 'a string')
+  if (value.length > FRAME_BYTES_MAX) column.refuseRoom()
   if (value.length > column.length) checkCodePoints(value, column)
   writeText(out, value, column)
 }
@@ -42,6 +44,8 @@ const HIGH_SURROGATE = 0xd800 >> 10
 const LOW_SURROGATE = 0xdc00 >> 10
 
 function writeText(out: RowBuffer, text: string, column: ColumnEncoder): void {
+  // Before anything looks at its characters: a text that was put together of others would be copied for that.
+  if (text.length > FRAME_BYTES_MAX) column.refuseRoom()
   let next = 0
   do {
     const end = Math.min(text.length, next + PIECE_UNITS)
@@ -105,6 +109,8 @@ export function encodeJson(out: RowBuffer, value: unknown, column: ColumnEncoder
   out.readingValue = true
   let text: string
   try {
+    // What is far too large is found before a gigabyte of text is made of it.
+    if (textLeft(value, FRAME_BYTES_MAX) < 0) column.refuseRoom()
     const problem = jsonProblem(value, { nul: column.base === 'json' })
     if (problem !== undefined) column.refuse(problem)
     text = JSON.stringify(value)
@@ -116,10 +122,12 @@ export function encodeJson(out: RowBuffer, value: unknown, column: ColumnEncoder
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const UUID_LENGTH = 36
 
 export function encodeUuid(out: RowBuffer, value: unknown, column: ColumnEncoder): void {
   if (typeof value !== 'string') column.refuseType(value, 'a string')
-  if (!UUID.test(value)) column.refuse('is no UUID: expected 8-4-4-4-12 hexadecimal digits')
+  if (value.length !== UUID_LENGTH || !UUID.test(value))
+    column.refuse('is no UUID: expected 8-4-4-4-12 hexadecimal digits')
   writeAscii(out, value.toLowerCase(), column)
 }
 

@@ -1,7 +1,7 @@
 import type { JsonValue, SliceMeta } from './types'
 
 /**
- * JSON without the silent losses of `JSON.stringify`: what it would drop, round or replace (undefined, functions, NaN,
+ * JSON without the silent losses of `JSON.stringify`: what it would drop, round or replace (undefined, functions, NaN, -0,
  * dates, class instances) is refused with the place named. And JSON with bigints, for `meta`.
  */
 
@@ -28,11 +28,16 @@ interface Allowed {
 function problemAt(value: unknown, path: string, depth: number, allowed: Allowed): string | undefined {
   if (depth > DEPTH_MAX) return `is nested more than ${DEPTH_MAX} deep or contains itself`
   if (value === null || typeof value === 'boolean') return undefined
-  if (typeof value === 'number') return Number.isFinite(value) ? undefined : `has ${value}${at(path)}`
+  if (typeof value === 'number') return numberProblem(value, path)
   if (typeof value === 'string') return textProblem(value, path, allowed)
   if (typeof value === 'bigint' && allowed.bigint) return undefined
   if (typeof value !== 'object') return `has a value of type ${typeof value}${at(path)}`
   return Array.isArray(value) ? arrayProblem(value, path, depth, allowed) : objectProblem(value, path, depth, allowed)
+}
+
+function numberProblem(value: number, path: string): string | undefined {
+  if (Object.is(value, -0)) return `has -0, which JSON writes as 0${at(path)}`
+  return Number.isFinite(value) ? undefined : `has ${value}${at(path)}`
 }
 
 function textProblem(text: string, path: string, allowed: Allowed): string | undefined {
@@ -61,6 +66,22 @@ function objectProblem(value: object, path: string, depth: number, allowed: Allo
     if (problem !== undefined) return problem
   }
   return undefined
+}
+
+/** What is left of a number of bytes when every value has taken the least that its JSON can have; it stops below 0. */
+export function textLeft(value: unknown, left: number, depth = 0): number {
+  if (typeof value === 'string') return left - value.length
+  // Deeper nesting is told by the check of the values themselves, which is where a value that contains itself ends too.
+  if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return left - 1
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length && left >= 0; i++) left = textLeft(value[i], left - 1, depth + 1)
+    return left
+  }
+  for (const key in value) {
+    if (left < 0) return left
+    left = textLeft((value as Record<string, unknown>)[key], left - key.length, depth + 1)
+  }
+  return left
 }
 
 function at(path: string): string {

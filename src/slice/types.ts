@@ -119,7 +119,7 @@ export interface SliceTrailer {
   readonly checksum: string
 }
 
-/** `position` is where replay of the operation log starts; other keys are the user's. */
+/** `position` is where replay of the operation log starts, 0n to 2^63 - 1; other keys are the user's. */
 export interface SliceMeta {
   readonly position?: bigint | undefined
   readonly [key: string]: JsonValue | bigint | undefined

@@ -2,7 +2,8 @@ import { constants } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { ForksnapError } from '../errors'
+import { errnoOf, ForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import { readHeaderPayload, readTrailerPayload } from '../slice/control'
 import { hex32 } from '../slice/format'
 import { encodeMeta } from '../slice/json'
@@ -43,7 +44,7 @@ function digits(value: bigint): string {
   return value.toString().padStart(19, '0')
 }
 
-/** The files of the index; every change is durable when it resolves. The caller sees to it that they come one by one. */
+/** The files of the index; what is built upon is durable when it resolves. The caller sees to it that they come one by one. */
 export class CommandIndex {
   #lastId = 0n
 
@@ -57,9 +58,11 @@ export class CommandIndex {
       const begun = BEGUN_NAME.exec(name)
       if (begun === null) continue
       const [epoch, sliceId] = begun.slice(1).map(BigInt) as [bigint, bigint]
-      await rename(join(this.directory, name), this.#gonePath({ epoch, sliceId }))
+      const gone = this.#gonePath({ epoch, sliceId })
+      await step('store.command.start.rename', () => rename(join(this.directory, name), gone))
     }
-    await fsyncDirectory(this.directory)
+    // Whoever was killed may not have come to it, and what is published here is built upon.
+    await syncStep('store.command.start.directory-sync', () => fsyncDirectory(this.directory))
   }
 
   /** Published slices, newest first. */
@@ -76,9 +79,10 @@ export class CommandIndex {
   async begin(epoch: bigint): Promise<Placeholders> {
     const sliceId = this.#lastId + 1n
     const used = join(this.directory, `used-i${digits(this.#lastId)}`)
-    await closeFd(await createExclusive(this.#begunPath({ epoch, sliceId })))
+    const path = this.#begunPath({ epoch, sliceId })
+    await step('store.command.begin.create', async () => closeFd(await createExclusive(path)))
     this.#lastId = sliceId
-    await fsyncDirectory(this.directory)
+    await syncStep('store.command.begin.directory-sync', () => fsyncDirectory(this.directory))
     await removeFile(used)
     return { epoch, sliceId }
   }
@@ -89,14 +93,14 @@ export class CommandIndex {
     const path = join(this.directory, entryName(key))
     const { fd } = await openRegular(begun, constants.O_RDWR)
     try {
-      await writeText(fd, encodeEntry(contents))
-      await fsyncFd(fd)
+      await step('store.command.publish.write', () => writeText(fd, encodeEntry(contents)))
+      await syncStep('store.command.publish.sync', () => fsyncFd(fd))
     } finally {
       await closeFd(fd)
     }
-    await rename(begun, path)
+    await step('store.command.publish.rename', () => rename(begun, path))
     try {
-      await fsyncDirectory(this.directory)
+      await syncStep('store.command.publish.directory-sync', () => fsyncDirectory(this.directory))
     } catch (error) {
       await rename(path, begun).catch(() => undefined) // The failed sync is the error to tell.
       throw error
@@ -104,16 +108,18 @@ export class CommandIndex {
     return path
   }
 
-  /** A begun slice is not to be published any more. */
+  /** A begun slice is not to be published any more. Without a sync, since a start treats one that is begun in the same way. */
   async withdraw(slice: Placeholders): Promise<void> {
-    await rename(this.#begunPath(slice), this.#gonePath(slice))
-    await fsyncDirectory(this.directory)
+    await step('store.command.withdraw.rename', () => rename(this.#begunPath(slice), this.#gonePath(slice)))
   }
 
   /** A published slice is no longer listed. Oldest first, so that a crash halfway leaves the newer ones. */
   async unlist(newestFirst: readonly IndexEntry[]): Promise<void> {
-    for (const entry of newestFirst.toReversed()) await rename(entry.path, this.#gonePath(entry))
-    if (newestFirst.length > 0) await fsyncDirectory(this.directory)
+    for (const entry of newestFirst.toReversed()) {
+      await step('store.command.unlist.rename', () => rename(entry.path, this.#gonePath(entry)))
+    }
+    if (newestFirst.length === 0) return
+    await syncStep('store.command.unlist.directory-sync', () => fsyncDirectory(this.directory))
   }
 
   /** Slices whose bytes are still to be removed. */
@@ -125,19 +131,24 @@ export class CommandIndex {
     })
   }
 
-  /** The bytes of a slice are removed: forgets it, but for its id if no higher one was given. */
+  /**
+   * The bytes of a slice are removed: forgets it, but for its id if no higher one was given. Without a sync: if the old
+   * name comes back, it holds the id as well, and what it asks for is done once more.
+   */
   async forget(slice: Placeholders): Promise<void> {
     const path = this.#gonePath(slice)
-    if (slice.sliceId === this.#lastId) await rename(path, join(this.directory, `used-i${digits(slice.sliceId)}`))
-    else await removeFile(path)
-    await fsyncDirectory(this.directory)
+    // A prune() beside a cancelled save may have removed the same bytes and have forgotten them first.
+    await step('store.command.forget.rename', async () => {
+      if (slice.sliceId !== this.#lastId) await removeFile(path)
+      else await rename(path, join(this.directory, `used-i${digits(slice.sliceId)}`)).catch(ignoreMissing)
+    })
   }
 
   /** Keeps a damaged slice's entry aside. Its bytes stay where the command put them. */
   async setAside(entry: IndexEntry): Promise<string> {
     const broken = `${entry.path}.broken`
-    await rename(entry.path, broken)
-    await fsyncDirectory(this.directory)
+    await step('store.command.broken.rename', () => rename(entry.path, broken))
+    await syncStep('store.command.broken.directory-sync', () => fsyncDirectory(this.directory))
     return broken
   }
 
@@ -148,6 +159,10 @@ export class CommandIndex {
   #gonePath({ epoch, sliceId }: Placeholders): string {
     return join(this.directory, `gone-e${digits(epoch)}-i${digits(sliceId)}`)
   }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (errnoOf(error) !== 'ENOENT') throw error
 }
 
 function entryName(key: SliceKey): string {

@@ -129,7 +129,7 @@ export class CommandSink implements SliceSink {
     const { epoch } = this.slice
     if (this.host.currentEpoch() === epoch) return
     const epochs = `it was begun in epoch ${epoch}, now it is epoch ${this.host.currentEpoch()}`
-    throw new ForksnapError('ERR_FENCED', `Slice ${this.sliceId} was not published: ${epochs}; save again`)
+    throw new ForksnapError('ERR_EPOCH_CHANGED', `Slice ${this.sliceId} was not published: ${epochs}; save again`)
   }
 
   async #cancel(): Promise<void> {

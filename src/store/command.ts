@@ -1,4 +1,5 @@
 import { errnoOf, ForksnapError, isForksnapError } from '../errors'
+import { step, syncStep } from '../failpoint'
 import { CommandIndex, type EntryContents, type IndexEntry, readEntry } from './command-index'
 import { checkCommandStoreOptions, type CheckedCommandStoreOptions, type CommandStoreOptions } from './command-options'
 import { Pipes } from './command-pipe'
@@ -9,6 +10,7 @@ import { FIRST_EPOCH, readEpoch, replaceEpoch } from './epoch-file'
 import { Exclusive } from './exclusive'
 import { INT8_MAX } from './file-names'
 import { DirectoryLock } from './lock'
+import { OpenSinks } from './open-sinks'
 import { slicesToRemove } from './retention'
 import { asStoreError, checkDirectory, fsyncDirectory, makeDirectory } from './safe-open'
 import type { SliceInfo, SliceSink, SliceSource, SliceStore } from './store'
@@ -37,7 +39,7 @@ export class CommandStore implements SliceStore {
   readonly #index: CommandIndex
   readonly #pipes: Pipes
   readonly #changes = new Exclusive()
-  readonly #sinks = new Set<CommandSink>()
+  readonly #sinks = new OpenSinks<CommandSink>()
   #lock: DirectoryLock | null = null
   #epoch = FIRST_EPOCH
 
@@ -75,20 +77,20 @@ export class CommandStore implements SliceStore {
 
   /** Starts the command. Rejects with `ERR_STORE_FAILED` and `errno` (`ENOENT`, `EACCES`) if it cannot be started. */
   create(): Promise<SliceSink> {
-    return this.#attempt('create a slice in', async () => {
-      const slice = await this.#changes.run(async () => {
-        await this.#checkOwned()
-        return this.#index.begin(this.#epoch)
-      })
-      try {
-        const sink = await CommandSink.create(this.#sinkHost(), slice, this.#options.writing)
-        this.#sinks.add(sink)
-        return sink
-      } catch (error) {
-        await this.#withdraw(slice).catch(() => undefined) // The first error is the one to tell; prune() tries again.
-        throw error
-      }
+    return this.#sinks.create(() => this.#attempt('create a slice in', () => this.#create()))
+  }
+
+  async #create(): Promise<CommandSink> {
+    const slice = await this.#changes.run(async () => {
+      await this.#checkOwned()
+      return this.#index.begin(this.#epoch)
     })
+    try {
+      return await CommandSink.create(this.#sinkHost(), slice, this.#options.writing)
+    } catch (error) {
+      await this.#withdraw(slice).catch(() => undefined) // The first error is the one to tell; prune() tries again.
+      throw error
+    }
   }
 
   /** What the index says. A slice whose entry is damaged is listed with 0 rows, so that `open()` can say what is wrong. */
@@ -136,7 +138,7 @@ export class CommandStore implements SliceStore {
       if (next > INT8_MAX) throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
       await replaceEpoch(this.directory, next)
       this.#epoch = next
-      await fsyncDirectory(this.directory)
+      await syncStep('store.command.epoch.directory-sync', () => fsyncDirectory(this.directory))
       return next
     })
   }
@@ -162,13 +164,13 @@ export class CommandStore implements SliceStore {
   }
 
   /** Waits for running commits, kills the commands of unfinished slices, releases the lock. */
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel())) // The next prune() removes what is left.
-    await this.#change('unlock', async () => {
+  close(): Promise<void> {
+    const unlock = async (): Promise<void> => {
       const lock = this.#lock
       this.#lock = null
       await (lock === null ? undefined : this.#pipes.removeStrays().finally(() => lock.release()))
-    })
+    }
+    return this.#sinks.close(() => this.#change('unlock', unlock))
   }
 
   #sinkHost(): CommandSinkHost {
@@ -181,7 +183,7 @@ export class CommandStore implements SliceStore {
       exclusive: (work) => this.#changes.run(work),
       checkOwned: () => this.#checkOwned(),
       withdraw: (slice) => this.#withdraw(slice),
-      settled: (sink) => this.#sinks.delete(sink),
+      settled: (sink) => this.#sinks.settled(sink),
     }
   }
 
@@ -201,7 +203,9 @@ export class CommandStore implements SliceStore {
 
   async #removeBytes(slice: Placeholders): Promise<void> {
     const { removeCommand, limitMs } = this.#options
-    if (removeCommand !== undefined) await runCommand(removeCommand, slice, limitMs)
+    if (removeCommand !== undefined) {
+      await step('store.command.remove', () => runCommand(removeCommand, slice, limitMs))
+    }
     await this.#changes.run(() => this.#index.forget(slice))
   }
 

@@ -114,7 +114,7 @@ export class FileSink implements SliceSink {
     await this.#host.checkOwned()
     if (this.#host.currentEpoch() === this.#epoch) return
     const epochs = `it was begun in epoch ${this.#epoch}, now it is epoch ${this.#host.currentEpoch()}`
-    throw new ForksnapError('ERR_FENCED', `Slice ${this.sliceId} was not published: ${epochs}; save again`)
+    throw new ForksnapError('ERR_EPOCH_CHANGED', `Slice ${this.sliceId} was not published: ${epochs}; save again`)
   }
 
   /** The file must be the one that was created, as long as the child said, and begin and end with what the child said. */

@@ -8,6 +8,7 @@ import { FileSink, type SinkHost } from './file-sink'
 import { FileSource, type SetAside } from './file-source'
 import { DirectoryLock } from './lock'
 import { type KeepPolicy, slicesToRemove } from './retention'
+import { OpenSinks } from './open-sinks'
 import { asStoreError, checkDirectory, fsyncDirectory, makeDirectory, removeFile } from './safe-open'
 import { highestSliceId, keepAsBroken, readEntries, removeStrayTemps, type SliceEntry } from './slice-directory'
 import type { SliceInfo, SliceSink, SliceSource, SliceStore, SliceWriting } from './store'
@@ -33,7 +34,7 @@ export class FileStore implements SliceStore {
   readonly #keep: KeepPolicy
   readonly #writing: SliceWriting
   readonly #changes = new Exclusive()
-  readonly #sinks = new Set<FileSink>()
+  readonly #sinks = new OpenSinks<FileSink>()
   /** Ids of slices whose bytes this process has seen to be right: it published them or read them in full. */
   readonly #good = new Set<bigint>()
   #lock: DirectoryLock | null = null
@@ -86,13 +87,12 @@ export class FileStore implements SliceStore {
   }
 
   create(): Promise<SliceSink> {
-    return this.#change('create a slice in', async () => {
+    const make = async (): Promise<FileSink> => {
       await this.#checkOwned()
       this.#lastSliceId += 1n
-      const sink = await FileSink.create(this.#sinkHost(), this.#lastSliceId, this.#writing)
-      this.#sinks.add(sink)
-      return sink
-    })
+      return FileSink.create(this.#sinkHost(), this.#lastSliceId, this.#writing)
+    }
+    return this.#sinks.create(() => this.#change('create a slice in', make))
   }
 
   /** A slice whose header or trailer cannot be read is listed with 0 rows, so that `open()` can say what is wrong. */
@@ -132,7 +132,7 @@ export class FileStore implements SliceStore {
 
   /**
    * Slices of older epochs stay until they are pruned; `openNewest()` passes them over. Unfinished slices of the old
-   * epoch can no longer be committed. If only the last step fails, the sync of the directory, then the new epoch is in
+   * epoch can no longer be committed (`ERR_EPOCH_CHANGED`). If only the last step fails, the sync of the directory, then the new epoch is in
    * force here although it may be lost in a crash: slices written from now on must not be older than the file says.
    */
   beginEpoch(): Promise<bigint> {
@@ -165,14 +165,14 @@ export class FileStore implements SliceStore {
   }
 
   /** Waits for running commits, cancels unfinished slices, releases the lock. Open sources stay readable. */
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel())) // The next start removes what is left.
-    await this.#change('unlock', async () => {
+  close(): Promise<void> {
+    const unlock = async (): Promise<void> => {
       const lock = this.#lock
       this.#lock = null
       this.#good.clear() // Without the lock, others may change the files.
       await lock?.release()
-    })
+    }
+    return this.#sinks.close(() => this.#change('unlock', unlock))
   }
 
   #sinkHost(): SinkHost {
@@ -182,7 +182,7 @@ export class FileStore implements SliceStore {
       exclusive: (work) => this.#changes.run(work),
       checkOwned: () => this.#checkOwned(),
       settled: (sink, published) => {
-        this.#sinks.delete(sink)
+        this.#sinks.settled(sink)
         if (published !== null) this.#good.add(published.sliceId)
       },
     }

@@ -103,10 +103,10 @@ export async function removeSlices(
       RETURNING contents`
     const { rows } = await session.query<Pick<CatalogueRow, 'contents'>>('remove slices', text, [ids, layout.store])
     for (const table of targetsOf(rows.flatMap((row) => row.contents))) {
-      await session.query('remove rows', `DELETE FROM ${table} WHERE ${SLICE_ID} = ANY ($1::bigint[])`, [ids])
+      await session.queryLong('remove rows', `DELETE FROM ${table} WHERE ${SLICE_ID} = ANY ($1::bigint[])`, [ids])
     }
     const blobs = quoteTable(blobTable(layout))
-    await session.query('remove blobs', `DELETE FROM ${blobs} WHERE ${SLICE_ID} = ANY ($1::bigint[])`, [ids])
+    await session.queryLong('remove blobs', `DELETE FROM ${blobs} WHERE ${SLICE_ID} = ANY ($1::bigint[])`, [ids])
     const history = quoteTable(historyTable(layout))
     await session.query('remove history', `DELETE FROM ${history} WHERE id = ANY ($1::bigint[])`, [ids])
   })

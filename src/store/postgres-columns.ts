@@ -1,5 +1,6 @@
 import { ForksnapError } from '../errors'
 import { createMissing, tableExists } from '../postgres/ddl'
+import { findStorageProblem } from '../postgres/durable-table'
 import { quoteIdentifier, quoteTable, type TableName } from '../postgres/identifiers'
 import type { Session } from '../postgres/session'
 import { type ColumnSpec, parseColumns } from '../slice/columns'
@@ -54,6 +55,14 @@ export async function createRowsTable(session: Session, target: TableName, colum
   // The rows of a slice lie together, so that the smallest of indexes is enough to find them.
   const index = `CREATE INDEX ON ${quoteTable(target)} USING brin (${quoteIdentifier(SLICE_ID)})`
   await createMissing(session, [{ table: target, columns: [...declared, order].join(', '), after: [index] }])
+}
+
+/** Rejects with `ERR_INVALID_VALUE` for a table that would lose a published slice. */
+export async function checkStorage(session: Session, table: string, target: TableName): Promise<void> {
+  const problem = await findStorageProblem(session, target)
+  if (problem === undefined) return
+  const message = `${quoteTable(target)} cannot keep the rows of the slice's table ${JSON.stringify(table)}: ${problem}`
+  throw new ForksnapError('ERR_INVALID_VALUE', message, { table })
 }
 
 /** Throws `ERR_INVALID_VALUE` unless every value that the slice's columns can hold fits the table's, unchanged. */

@@ -6,11 +6,15 @@ const BUFFERED_BYTES_MAX = 1024 * 1024
 
 /** One `COPY ... FROM STDIN`. Every method rejects as soon as the server or the connection has failed. */
 export class CopyIn {
+  readonly #session: Session
+  readonly #doing: string
   readonly #stream: ReturnType<typeof from>
   #failure: Error | undefined
   #fail: (error: Error) => void = () => undefined
 
   constructor(session: Session, doing: string, sql: string) {
+    this.#session = session
+    this.#doing = doing
     this.#stream = session.client.query(from(sql, { highWaterMark: BUFFERED_BYTES_MAX }))
     this.#stream.on('error', (error) => {
       this.#failure ??= session.error(error, doing)
@@ -34,10 +38,12 @@ export class CopyIn {
     return this.#stream.rowCount
   }
 
+  /** The server may take its time: there are indexes, foreign keys and triggers. */
   #event(name: 'drain' | 'finish'): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const happens = new Promise<void>((resolve, reject) => {
       this.#fail = reject
       this.#stream.once(name, resolve)
     })
+    return this.#session.patiently(this.#doing, () => happens)
   }
 }

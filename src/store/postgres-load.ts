@@ -5,7 +5,7 @@ import { quoteTable, type TableName } from '../postgres/identifiers'
 import { Session } from '../postgres/session'
 import { SliceParser } from '../slice/reader'
 import type { Column, SliceHeader, SliceTrailer } from '../slice/types'
-import { checkColumns, createRowsTable, describeTable } from './postgres-columns'
+import { checkColumns, checkStorage, createRowsTable, describeTable } from './postgres-columns'
 import { CopyIn } from './postgres-copy'
 import { blobTable, columnList, type Layout, SLICE_ID, targetTable } from './postgres-layout'
 
@@ -94,6 +94,7 @@ export class SliceLoader {
     const target = targetTable(this.#layout, name)
     this.#checkTarget(name, target, columns)
     if (!(await tableExists(this.#session, target))) await this.#create(target, columns)
+    await checkStorage(this.#session, name, target)
     checkColumns(name, target, columns, await describeTable(this.#session, target))
     this.#contents.push({ kind: 'table', name, columns, target })
     const names = columnList(columns.map(([column]) => column))

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { checkBoolean, checkOptions, invalidArgument } from '../checks'
+import { checkBoolean, checkOptions, checkWhole, invalidArgument, TIMER_MS_MAX } from '../checks'
 import { checkConnection, type PostgresConnection } from '../postgres/connection'
 import { parseTableName, quoteIdentifier, type TableName } from '../postgres/identifiers'
 import { checkCodec } from '../slice/codec'
@@ -17,7 +17,8 @@ export interface PostgresStoreOptions {
   /**
    * Where the rows of a slice's tables go, by the table's name in the slice: `{ order_slice: 'exchange.order_slice' }`.
    * `slice_history` maps the history. A table that is not mentioned goes to the table of its name in `schema`. What
-   * is missing is created; what exists must have a column `slice_id` of type int8 and fitting columns.
+   * is missing is created; what exists must have a column `slice_id` of type int8 and fitting columns, and be an ordinary table
+   * (or a partitioned one): what is unlogged, temporary, foreign or a view is refused, since it would lose slices.
    */
   readonly tables?: { readonly [table: string]: string | TableName }
   /** The keys of `meta()` that go into `slice_history`. Default `{ orderId: 'orderId', tradeId: 'tradeId' }`. */
@@ -26,6 +27,13 @@ export interface PostgresStoreOptions {
   readonly keep?: KeepPolicy
   /** Take the place of an owner that still lives: it gets `ERR_FENCED`. Default false: `ERR_LOCKED`. */
   readonly takeover?: boolean
+  /**
+   * Milliseconds after which a connection that gives no answer counts as lost, 1 to 2^31 - 1. Default 30,000. What may
+   * rightly take longer (COPY, reading, removing rows) is given its time as long as the server is seen to work on it. A
+   * writer process that does not answer for so long is killed and replaced. Raise it for tables whose constraints are
+   * only checked by the COMMIT.
+   */
+  readonly answerMs?: number
   /**
    * Write each slice to a file first, in `spoolDirectory`, and load it into the database afterwards, with retries: a slice
    * counts as saved once its file is durable. Default false.
@@ -47,6 +55,7 @@ export interface ResolvedPostgresOptions {
   readonly layout: Layout
   readonly keep: KeepPolicy
   readonly takeover: boolean
+  readonly answerMs: number
   readonly spool: SpoolOptions | undefined
 }
 
@@ -64,27 +73,33 @@ const KEYS: readonly (keyof PostgresStoreOptions)[] = [
   'history',
   'keep',
   'takeover',
+  'answerMs',
   'spool',
   'spoolDirectory',
   'spoolCodec',
   'onSpoolError',
 ]
 
+const ANSWER_MS = 30_000
+
 /** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT`, naming the option. */
 export function resolvePostgresOptions(options: PostgresStoreOptions): ResolvedPostgresOptions {
   checkOptions('options', options, KEYS)
   const { connection, name = 'default', schema = 'public', keep = { count: 3 }, takeover = false } = options
+  const { answerMs = ANSWER_MS } = options
   checkConnection(connection)
   checkText('name', name)
   checkText('schema', schema)
   checkKeepPolicy(keep)
   checkBoolean('takeover', takeover)
+  checkWhole('answerMs', answerMs, 1, TIMER_MS_MAX)
   return {
     connection,
     owner: { schema, name: `slices:${name}` },
     layout: layoutOf(name, schema, options),
     keep,
     takeover,
+    answerMs,
     spool: spoolOf(options),
   }
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
-import { ForksnapError } from '../errors'
+import { rm } from 'node:fs/promises'
+import { ForksnapError, isForksnapError } from '../errors'
 import { failpoint } from '../failpoint'
 import type { SliceMeta } from '../slice/types'
 import { closeFd, openFd } from './descriptor'
@@ -12,6 +13,8 @@ import { type BeginRequest, type Begun, fromWire } from './writer-process-protoc
 /** What a sink needs of its store. */
 export interface PostgresSinkHost {
   readonly writer: WriterProcess
+  /** The store's present epoch. A newer owner's is not among those. */
+  currentEpoch(): bigint
   /** Looks a slice up whose COMMIT nobody has answered; undefined if it was rolled back. */
   lookUp(begun: Begun): Promise<Date | undefined>
   describe(sliceId: bigint, result: CommitResult, createdAt: Date): SliceInfo
@@ -30,14 +33,16 @@ export class PostgresSink implements SliceSink {
   readonly writing: SliceWriting
   readonly #host: PostgresSinkHost
   readonly #begun: Begun
+  readonly #epoch: bigint
   readonly #writerPid: number | undefined
   #closing: Promise<void> | undefined
   #committing: Promise<SliceInfo> | undefined
   #cancelling: Promise<void> | undefined
 
-  private constructor(host: PostgresSinkHost, begun: Begun, writerPid: number | undefined, fd: number) {
+  private constructor(host: PostgresSinkHost, epoch: bigint, begun: Begun, writerPid: number | undefined, fd: number) {
     this.#host = host
     this.#begun = begun
+    this.#epoch = epoch
     this.#writerPid = writerPid
     this.fd = fd
     this.sliceId = begun.sliceId
@@ -46,16 +51,22 @@ export class PostgresSink implements SliceSink {
 
   static async create(host: PostgresSinkHost, request: BeginRequest): Promise<PostgresSink> {
     const { writer } = host
-    const begun = await writer.ask('begin', request)
+    // What a writer that dies meanwhile has left. A process of its own may still be about to make the FIFO.
+    const tidy = () => rm(request.folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined)
+    const begun = await writer.ask('begin', request).catch(async (error: unknown) => {
+      await tidy()
+      throw error
+    })
     const { pid } = writer
     let fd: number | undefined
     try {
       fd = await openWritingEnd(begun.fifo)
       await writer.ask('opened', begun.sliceId, pid)
-      return new PostgresSink(host, begun, pid, fd)
+      return new PostgresSink(host, request.publication.ownerEpoch, begun, pid, fd)
     } catch (error) {
       if (fd !== undefined) await closeFd(fd)
       await writer.ask('cancel', begun.sliceId, pid).catch(() => undefined) // The first error is the one to tell.
+      await tidy()
       throw error
     }
   }
@@ -101,9 +112,18 @@ export class PostgresSink implements SliceSink {
       return await writer.ask('commit', request, this.#writerPid)
     } catch (error) {
       const createdAt = isGone(error) ? await this.#host.lookUp(this.#begun) : undefined
-      if (createdAt === undefined) throw error
+      if (createdAt === undefined) throw this.#told(error)
       return createdAt
     }
+  }
+
+  /** The database only knows that the epoch is another one; if this process began it, no newer owner is the reason. */
+  #told(error: unknown): unknown {
+    const epoch = this.#host.currentEpoch()
+    if (!isForksnapError(error, 'ERR_FENCED') || epoch === this.#epoch) return error
+    const epochs = `it was begun in epoch ${this.#epoch}, now it is epoch ${epoch}`
+    const message = `Slice ${this.sliceId} was not published: ${epochs}; save again`
+    return new ForksnapError('ERR_EPOCH_CHANGED', message, { cause: error })
   }
 
   cancel(): Promise<void> {

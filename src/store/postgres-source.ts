@@ -116,15 +116,17 @@ async function copyOut(part: Part, name: string, columns: readonly Column[], sql
   const decoder = handlers.row === undefined ? undefined : new RowDecoder(name, columns)
   const deliver = (values: ReadValue[]): void => handlers.row?.(name, values)
   let rows = 0
-  let rest: Buffer = Buffer.alloc(0)
+  // Pieces of a line that has not ended yet, joined once: a long row comes in many.
+  let rest: Buffer[] = []
   for await (const chunk of chunksOf(session, name, sql)) {
     const end = chunk.lastIndexOf(LINE_FEED) + 1
     if (end === 0) {
-      rest = Buffer.concat([rest, chunk])
+      rest.push(chunk)
       continue
     }
-    const lines = rest.length === 0 ? chunk.subarray(0, end) : Buffer.concat([rest, chunk.subarray(0, end)])
-    rest = Buffer.from(chunk.subarray(end))
+    const whole = chunk.subarray(0, end)
+    const lines = rest.length === 0 ? whole : Buffer.concat([...rest, whole])
+    rest = end === chunk.length ? [] : [Buffer.from(chunk.subarray(end))]
     rows += decoder === undefined ? countLines(lines) : decode(decoder, lines, deliver)
     part.progress(lines.length)
   }
@@ -133,11 +135,15 @@ async function copyOut(part: Part, name: string, columns: readonly Column[], sql
 }
 
 async function* chunksOf(session: Session, name: string, sql: string): AsyncGenerator<Buffer> {
+  const doing = `read the table ${name}`
   const stream = session.client.query(to(sql, { highWaterMark: READ_BYTES }))
+  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>
+  // The server may sort the rows before the first one comes.
+  const next = () => session.patiently(doing, () => chunks.next())
   try {
-    for await (const chunk of stream) yield chunk as Buffer
-  } catch (error) {
-    throw session.error(error, `read the table ${name}`)
+    for (let chunk = await next(); chunk.done !== true; chunk = await next()) yield chunk.value
+  } finally {
+    await chunks.return?.()
   }
 }
 
@@ -163,7 +169,7 @@ async function readBlob(part: Part, name: string, bytes: number): Promise<void> 
   const where = `FROM ${quoteTable(blobTable(layout))} WHERE slice_id = $1 AND name = $2`
   const doing = `read the blob ${JSON.stringify(name)}`
   const sum = `SELECT coalesce(sum(length(data)), 0)::bigint AS bytes, count(*)::int AS pieces ${where}`
-  const [found] = (await session.query<{ bytes: string; pieces: number }>(doing, sum, [sliceId, name])).rows
+  const [found] = (await session.queryLong<{ bytes: string; pieces: number }>(doing, sum, [sliceId, name])).rows
   if (Number(found.bytes) !== bytes) {
     throw corrupt(`the blob ${JSON.stringify(name)} has ${found.bytes} bytes, not ${bytes}`, 0)
   }

@@ -1,16 +1,17 @@
 import { lstat } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
-import { ForksnapError, isForksnapError } from '../errors'
+import { errnoOf, ForksnapError, isForksnapError } from '../errors'
 import { step } from '../failpoint'
 import { Exclusive } from './exclusive'
 import { FileSink, type SinkHost } from './file-sink'
 import { FileSource } from './file-source'
 import { DirectoryLock } from './lock'
 import type { SpoolOptions } from './postgres-options'
+import { OpenSinks } from './open-sinks'
 import { rowsWriting } from './postgres-sink'
 import { type KeepPolicy, slicesToRemove } from './retention'
-import { checkDirectory, fsyncDirectory, makeDirectory, removeFile } from './safe-open'
+import { asStoreError, checkDirectory, fsyncDirectory, makeDirectory, removeFile } from './safe-open'
 import { highestSliceId, keepAsBroken, readEntries, removeStrayTemps, type SliceEntry } from './slice-directory'
 import type { SliceHandlers, SliceInfo, SliceSource } from './store'
 
@@ -18,6 +19,8 @@ import type { SliceHandlers, SliceInfo, SliceSource } from './store'
 export interface SpoolHost {
   epoch(): bigint
   resetEpoch(): bigint
+  /** Rejects with `ERR_FENCED` if the database says that somebody else owns the slices now. */
+  checkEpoch(): Promise<void>
   keep: KeepPolicy
   /** Resolves when the slice is in the database, whoever brought it there. */
   load(entry: SliceEntry): Promise<void>
@@ -37,7 +40,7 @@ export class Spool {
   readonly #options: SpoolOptions
   readonly #host: SpoolHost
   readonly #changes = new Exclusive()
-  readonly #sinks = new Set<FileSink>()
+  readonly #sinks = new OpenSinks<FileSink>()
   #lock: DirectoryLock | undefined
   #closing = new AbortController()
   #running: Promise<void> | undefined
@@ -74,12 +77,13 @@ export class Spool {
     }
   }
 
-  async create(sliceId: bigint): Promise<FileSink> {
-    if (this.fenced !== undefined) throw this.fenced
-    const writing = { codec: this.#options.codec, syncEveryBytes: SYNC_EVERY_BYTES, ...rowsWriting(sliceId) }
-    const sink = await FileSink.create(this.#sinkHost(), sliceId, writing)
-    this.#sinks.add(sink)
-    return sink
+  create(nextId: () => Promise<bigint>): Promise<FileSink> {
+    return this.#sinks.create(async () => {
+      const sliceId = await nextId()
+      if (this.fenced !== undefined) throw this.fenced
+      const writing = { codec: this.#options.codec, syncEveryBytes: SYNC_EVERY_BYTES, ...rowsWriting(sliceId) }
+      return FileSink.create(this.#sinkHost(), sliceId, writing)
+    })
   }
 
   #sinkHost(): SinkHost {
@@ -89,7 +93,7 @@ export class Spool {
       exclusive: (work) => this.#changes.run(work),
       checkOwned: () => this.#checkOwned(),
       settled: (sink, published) => {
-        this.#sinks.delete(sink)
+        this.#sinks.settled(sink)
         if (published !== null) this.wake()
       },
     }
@@ -97,35 +101,62 @@ export class Spool {
 
   async #checkOwned(): Promise<void> {
     if (this.fenced !== undefined) throw this.fenced
-    if ((await this.#lock?.isOurs()) === true) return
-    throw new ForksnapError('ERR_FENCED', `The lock file of ${this.directory} was removed or replaced; restart`)
+    if ((await this.#lock?.isOurs()) !== true) {
+      throw new ForksnapError('ERR_FENCED', `The lock file of ${this.directory} was removed or replaced; restart`)
+    }
+    await this.#host.checkEpoch().catch((error: unknown) => {
+      if (isForksnapError(error, 'ERR_FENCED')) this.fenced = error
+      throw error
+    })
   }
 
-  /** Slices that wait, newest first. */
+  /** Slices that wait, newest first. Without the lock too, beside an owner: there need not be a directory then. */
   async entries(): Promise<SliceEntry[]> {
-    if (this.#lock === undefined) return []
-    return (await readEntries(this.directory)).filter((entry) => entry.regular)
+    try {
+      return (await readEntries(this.directory)).filter((entry) => entry.regular)
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT' && this.#lock === undefined) return []
+      throw asStoreError(error, 'list the slices in', this.directory)
+    }
   }
 
+  /** A slice that cannot be read is listed by what its name says: whoever opens it is told, and loading keeps damage aside. */
   async list(): Promise<SliceInfo[]> {
     const infos: SliceInfo[] = []
     for (const entry of await this.entries()) {
-      const source = await this.#open(entry).catch(() => undefined) // It was loaded meanwhile, or loading will tell.
-      if (source === undefined) continue
-      infos.push(source.info)
-      await source.close()
+      const info = await this.#describe(entry)
+      if (info !== undefined) infos.push(info)
     }
     return infos
+  }
+
+  async #describe(entry: SliceEntry): Promise<SliceInfo | undefined> {
+    try {
+      const source = await this.#open(entry)
+      await source?.close()
+      return source?.info
+    } catch (error) {
+      if (!isForksnapError(error) || error.code === 'ERR_STORE_FAILED') throw error
+      const { sliceId, epoch, position, bytes, createdAt, path } = entry
+      return { sliceId, epoch, position, rows: 0, bytes, createdAt, meta: { position }, location: path }
+    }
   }
 
   /** The slice as it was written, without the column that the database needs; undefined if it is not here. */
   async open(sliceId: bigint): Promise<SliceSource | undefined> {
     const entry = (await this.entries()).find((one) => one.sliceId === sliceId)
-    return entry === undefined ? undefined : withoutSliceId(await this.#open(entry))
+    const source = entry && (await this.#open(entry))
+    return source && withoutSliceId(source)
   }
 
-  #open(entry: SliceEntry): Promise<FileSource> {
-    return FileSource.open(entry.path, entry, (path) => Promise.resolve(path))
+  /** Undefined if it is gone, since it was loaded meanwhile. */
+  async #open(entry: SliceEntry): Promise<FileSource | undefined> {
+    try {
+      return await FileSource.open(entry.path, entry, (path) => Promise.resolve(path))
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined
+      throw asStoreError(error, 'open the slice', entry.path)
+    }
   }
 
   /** Removes a slice that waits; false if it is not here, perhaps because it has just been loaded. */
@@ -196,6 +227,7 @@ export class Spool {
 
   /** Tells of a failure that is no slice's own; false, since something is left to do. */
   #report(error: unknown): false {
+    if (isForksnapError(error, 'ERR_FENCED')) this.fenced = error
     this.#options.onError(error, 0n)
     return false
   }
@@ -220,13 +252,14 @@ export class Spool {
   }
 
   /** Waits for the load that is under way; what is left waits for the next start. */
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel()))
-    this.#closing.abort()
-    await this.#running
-    const lock = this.#lock
-    this.#lock = undefined
-    await lock?.release()
+  close(): Promise<void> {
+    return this.#sinks.close(async () => {
+      this.#closing.abort()
+      await this.#running
+      const lock = this.#lock
+      this.#lock = undefined
+      await lock?.release()
+    })
   }
 }
 

@@ -1,12 +1,19 @@
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterMs } from '../after-ms'
 import { ForksnapError, isForksnapError } from '../errors'
 import { plainConnection } from '../postgres/connection'
 import { createMissing } from '../postgres/ddl'
-import { Owner, readEpochs } from '../postgres/epoch'
+import { assertDurable } from '../postgres/durable-table'
+import { type Owner, readEpochs } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
+import { OwnerSession } from '../postgres/owner-session'
 import { Session } from '../postgres/session'
 import { Exclusive } from './exclusive'
 import { compareNewestFirst } from './file-names'
 import type { CommitResult } from './file-sink'
+import { OpenSinks } from './open-sinks'
 import { findSlice, listSlices, notFound, removeSlices } from './postgres-catalogue'
 import { catalogueTable, historyTable, locationOf, ownTables } from './postgres-layout'
 import { type PostgresStoreOptions, type ResolvedPostgresOptions, resolvePostgresOptions } from './postgres-options'
@@ -33,21 +40,24 @@ export type { PostgresStoreOptions } from './postgres-options'
  * Rows come back in the order in which they were written from tables that the store has created, and by the primary key
  * from others. Values are those that were written; a numeric comes back with the digits that its column there declares.
  *
+ * With a spool, a slice is saved once its file is durable and the database, if it answers within a second, has not said
+ * that somebody else has taken over (`ERR_FENCED`). A start needs the database all the same, since only there a lock keeps
+ * a second owner out: while it is away `start()` rejects with `ERR_STORE_FAILED`, whatever slices wait in the spool, and
+ * recovering does too. They stay there; start again when the database can be reached.
+ *
  * Every method rejects with `ERR_STORE_FAILED`, the server's code being its `errno`, if the database refuses or cannot
  * be reached; those that change something reject with `ERR_FENCED` after a takeover.
  */
 export class PostgresStore implements SliceStore {
   readonly kind = 'postgres'
   readonly #options: ResolvedPostgresOptions
-  readonly #writer = new WriterProcess()
+  readonly #writer: WriterProcess
   readonly #changes = new Exclusive()
-  readonly #sinks = new Set<PostgresSink>()
+  readonly #sinks = new OpenSinks<PostgresSink>()
   readonly #spool: Spool | undefined
   /** Ids of slices that this process has published or read in full. */
   readonly #good = new Set<bigint>()
-  #owner: Owner | undefined
-  #control: Session | undefined
-  #connecting: Promise<Session> | undefined
+  #control: OwnerSession | undefined
   /** What a store that only reads has seen. */
   #seen = { epoch: 1n, resetEpoch: 1n }
   #spoolIds = { next: 1n, end: 1n }
@@ -55,23 +65,25 @@ export class PostgresStore implements SliceStore {
   /** Throws `ERR_INVALID_ARGUMENT` for options out of their ranges; connects to nothing. */
   constructor(options: PostgresStoreOptions) {
     this.#options = resolvePostgresOptions(options)
+    this.#writer = new WriterProcess(this.#options.answerMs)
     const { spool, keep } = this.#options
     if (spool === undefined) return
     this.#spool = new Spool(spool, {
       keep,
       epoch: () => this.epoch,
       resetEpoch: () => this.resetEpoch,
+      checkEpoch: () => this.#checkEpoch(),
       load: (entry) => this.#load(entry),
       pruneLoaded: async () => void (await this.#pruneLoaded()),
     })
   }
 
   get epoch(): bigint {
-    return this.#owner?.epoch ?? this.#seen.epoch
+    return this.#control?.owner.epoch ?? this.#seen.epoch
   }
 
   get resetEpoch(): bigint {
-    return this.#owner?.resetEpoch ?? this.#seen.resetEpoch
+    return this.#control?.owner.resetEpoch ?? this.#seen.resetEpoch
   }
 
   /** Process id of the writer, for people; undefined while there is none. */
@@ -81,11 +93,12 @@ export class PostgresStore implements SliceStore {
 
   /**
    * Starts the writer process, connects, creates the tables that are missing, takes the lock and begins an epoch. Throws
-   * `ERR_LOCKED` if another process owns the slices of this name and `takeover` is not set.
+   * `ERR_LOCKED` if another process owns the slices of this name and `takeover` is not set, `ERR_INVALID_ARGUMENT` for an
+   * existing table that a crash of the server would empty.
    */
   start(): Promise<void> {
     return this.#changes.run(async () => {
-      if (this.#owner !== undefined) return
+      if (this.#control !== undefined) return
       try {
         await this.#writer.start()
         await this.#acquire()
@@ -100,9 +113,14 @@ export class PostgresStore implements SliceStore {
   async #acquire(): Promise<void> {
     const { owner, takeover, layout } = this.#options
     const session = await this.#open()
-    this.#control = session
-    await createMissing(session, ownTables(layout))
-    this.#owner = await Owner.acquire(session, { ...owner, takeover })
+    try {
+      await createMissing(session, ownTables(layout))
+      for (const { table } of ownTables(layout)) await assertDurable(session, table)
+      this.#control = await OwnerSession.acquire(session, { ...owner, takeover }, () => this.#open())
+    } catch (error) {
+      await session.close()
+      throw error
+    }
     await raiseIds(session, layout, 0n)
     if (this.#spool === undefined) return
     await raiseIds(session, layout, await this.#spool.start())
@@ -110,20 +128,21 @@ export class PostgresStore implements SliceStore {
   }
 
   create(): Promise<SliceSink> {
-    return this.#changes.run(async () => {
+    const spool = this.#spool
+    if (spool !== undefined) return spool.create(() => this.#changes.run(() => this.#spoolId()))
+    const make = async (): Promise<PostgresSink> => {
       this.#assertOwned()
-      if (this.#spool !== undefined) return this.#spool.create(await this.#spoolId())
       await this.#connected()
-      const sink = await PostgresSink.create(this.#sinkHost(), await this.#beginRequest(this.epoch))
-      this.#sinks.add(sink)
-      return sink
-    })
+      return PostgresSink.create(this.#sinkHost(), await this.#beginRequest(this.epoch))
+    }
+    return this.#sinks.create(() => this.#changes.run(make))
   }
 
   async #beginRequest(epoch: bigint): Promise<BeginRequest> {
-    const { layout, owner, connection } = this.#options
+    const { layout, owner, connection, answerMs } = this.#options
     const publication = { epoch, ownerEpoch: this.epoch, owner }
-    return { connection: await plainConnection(connection), layout, publication }
+    const folder = join(tmpdir(), `forksnap-writer-${randomUUID()}`)
+    return { connection: await plainConnection(connection), answerMs, layout, publication, folder }
   }
 
   #sinkHost(): PostgresSinkHost {
@@ -131,6 +150,7 @@ export class PostgresStore implements SliceStore {
     const epoch = this.epoch
     return {
       writer: this.#writer,
+      currentEpoch: () => this.epoch,
       lookUp: ({ sliceId, backend }) => wasCommitted(() => this.#open(), layout, sliceId, backend),
       describe: (sliceId, { meta, trailer }: CommitResult, createdAt) => {
         this.#good.add(sliceId)
@@ -138,17 +158,17 @@ export class PostgresStore implements SliceStore {
         const location = locationOf(layout, sliceId)
         return { sliceId, epoch, position: meta.position ?? 0n, rows, bytes, createdAt, meta, location }
       },
-      settled: (sink) => this.#sinks.delete(sink),
+      settled: (sink) => this.#sinks.settled(sink),
     }
   }
 
-  /** With a spool, what waits there counts as published. */
+  /** With a spool, what waits there counts as published, also for a store that only reads and names the same directory. */
   async list(): Promise<SliceInfo[]> {
     const { layout } = this.#options
     // The spool first: a slice that is loaded in between is then seen twice, and not missed.
     const waiting = (await this.#spool?.list()) ?? []
     const loaded = await this.#reading(async (session) => {
-      if (this.#owner === undefined) this.#seen = await readEpochs(session, this.#options.owner)
+      if (this.#control === undefined) this.#seen = await readEpochs(session, this.#options.owner)
       return listSlices(session, layout)
     })
     const ids = new Set(loaded.map((info) => info.sliceId))
@@ -169,17 +189,16 @@ export class PostgresStore implements SliceStore {
       const session = await this.#connected()
       const known = (await listSlices(session, layout)).some((info) => info.sliceId === sliceId)
       if (!known) throw notFound(layout, sliceId)
-      await removeSlices(session, layout, this.#owner as Owner, [sliceId])
+      await removeSlices(session, layout, this.#assertOwned(), [sliceId])
     })
   }
 
-  /** Unfinished slices of the old epoch can no longer be committed. */
+  /**
+   * Unfinished slices of the old epoch can no longer be committed: `ERR_EPOCH_CHANGED`. A COMMIT whose answer was lost is
+   * looked up: if this rejects, the old epoch goes on, unless the error says that this is not known.
+   */
   beginEpoch(): Promise<bigint> {
-    return this.#changes.run(async () => {
-      this.#assertOwned()
-      const session = await this.#connected()
-      return (this.#owner as Owner).reset(session)
-    })
+    return this.#changes.run(() => this.#held().reset())
   }
 
   /**
@@ -202,7 +221,7 @@ export class PostgresStore implements SliceStore {
       const slices = await listSlices(session, layout)
       if (!slices.some((slice) => slice.sliceId === newestGoodId)) return []
       const removed = slicesToRemove(slices, keep, newestGoodId as bigint, Date.now()).map((slice) => slice.sliceId)
-      await removeSlices(session, layout, this.#owner as Owner, removed)
+      await removeSlices(session, layout, this.#assertOwned(), removed)
       return removed
     })
   }
@@ -229,18 +248,35 @@ export class PostgresStore implements SliceStore {
 
   /** Waits for running commits, cancels unfinished slices, ends the writer process, releases the lock. */
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#sinks].map((sink) => sink.cancel()))
-    await this.#spool?.close()
-    await this.#changes.run(() => this.#release())
+    await this.#sinks.close(async () => {
+      await this.#spool?.close()
+      await this.#changes.run(() => this.#release())
+    })
   }
 
   async #release(): Promise<void> {
-    this.#owner = undefined
+    const control = this.#control
+    this.#control = undefined
     this.#good.clear()
     await this.#spool?.close()
-    await this.#control?.close()
-    this.#control = undefined
+    await control?.close()
     await this.#writer.close()
+  }
+
+  /**
+   * Rejects with `ERR_FENCED` after a takeover, if the database says so at once. One that is slow or away is what the
+   * spool is for: then a takeover is only found out when the slice is loaded.
+   */
+  async #checkEpoch(): Promise<void> {
+    const control = this.#held()
+    let stop = (): void => undefined
+    const late = new Promise<void>((resolve) => (stop = afterMs(Math.min(EPOCH_MS, this.#options.answerMs), resolve)))
+    const asked = control.held().then((session) => control.owner.look(session))
+    const known = asked.catch((error: unknown) => {
+      if (isForksnapError(error, 'ERR_FENCED')) throw error
+    })
+    await Promise.race([known, late]).finally(stop)
+    known.catch(() => undefined)
   }
 
   /** Brings a spooled slice into the database, unless it is there already. */
@@ -265,6 +301,7 @@ export class PostgresStore implements SliceStore {
   }
 
   async #spoolId(): Promise<bigint> {
+    this.#assertOwned()
     if (this.#spoolIds.next >= this.#spoolIds.end) await this.#reserveIds(await this.#connected())
     return this.#spoolIds.next++
   }
@@ -276,52 +313,34 @@ export class PostgresStore implements SliceStore {
   }
 
   async #open(): Promise<Session> {
-    return Session.open(await plainConnection(this.#options.connection), 'forksnap store')
+    const { connection, answerMs } = this.#options
+    return Session.open(await plainConnection(connection), 'forksnap store', answerMs)
   }
 
   async #reading<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    if (this.#owner !== undefined) return work(await this.#connected())
+    if (this.#control !== undefined) return work(await this.#connected())
     const session = await this.#open()
     return work(session).finally(() => session.close())
   }
 
   /** The connection that holds the lock. If it was lost, another one takes the lock again, unless somebody else has. */
   async #connected(): Promise<Session> {
-    const owner = this.#assertOwned()
-    const control = this.#control
-    if (control !== undefined && (await answers(control))) return control
-    this.#connecting ??= this.#reconnect(owner).finally(() => (this.#connecting = undefined))
-    return this.#connecting
-  }
-
-  async #reconnect(owner: Owner): Promise<Session> {
-    const session = await this.#open()
-    try {
-      await owner.reacquire(session)
-    } catch (error) {
-      await session.close()
-      throw error
-    }
-    this.#control = session
-    return session
+    return this.#held().held()
   }
 
   #assertOwned(): Owner {
-    if (this.#owner !== undefined) return this.#owner
+    return this.#held().owner
+  }
+
+  #held(): OwnerSession {
+    if (this.#control !== undefined) return this.#control
     throw new ForksnapError('ERR_INVALID_STATE', 'The PostgresStore is not started; call start() first')
   }
 }
 
 const SPOOL_IDS = 10_000n
-
-/** Whether a connection is still there; one that has idled for long may have been lost unseen. */
-async function answers(session: Session): Promise<boolean> {
-  if (session.lost !== undefined) return false
-  return session.query('use the connection', 'SELECT 1').then(
-    () => true,
-    () => false,
-  )
-}
+/** How long a spooled slice waits for the database to say that the epoch is still its owner's. */
+const EPOCH_MS = 1_000
 
 /**
  * Moves the sequence of slice ids past every id in use, past `above`, and past `count` more, which are the caller's: it

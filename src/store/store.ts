@@ -27,7 +27,10 @@ export interface SliceStore {
   remove(sliceId: bigint): Promise<void>
   /** Begins a new epoch, durably: slices of older epochs are never the newest again. Returns the new epoch. */
   beginEpoch(): Promise<bigint>
-  /** Removes what the retention policy no longer keeps; returns the removed ids. Never removes the newest good slice. */
+  /**
+   * Removes what the retention policy no longer keeps; returns the removed ids. Never removes the newest good slice. One
+   * call at a time, but perhaps beside a `create()` or a sink's `commit()` and `cancel()`.
+   */
   prune(): Promise<bigint[]>
   /** Releases the lock. Idempotent. */
   close(): Promise<void>
@@ -49,7 +52,10 @@ export interface SliceSink {
    * better (the child itself only saw EPIPE), else with the same. Called before `cancel`.
    */
   explain?(error: unknown): Promise<unknown>
-  /** Publishes the slice. Only after the child's clean end, with what the child reported. */
+  /**
+   * Publishes the slice. Only after the child's clean end, with what the child reported. Throws `ERR_FENCED` if another
+   * owner has taken over for good, `ERR_EPOCH_CHANGED` if this one has begun a new epoch meanwhile.
+   */
   commit(result: { meta: SliceMeta; trailer: SliceTrailer }): Promise<SliceInfo>
   /** Removes every trace. Idempotent, and harmless after `commit`. */
   cancel(): Promise<void>

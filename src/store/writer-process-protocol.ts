@@ -1,5 +1,5 @@
 import { ForksnapError, type ForksnapErrorCode, type ForksnapErrorDetails } from '../errors'
-import type { PlainConnection } from '../postgres/connection'
+import { type PlainConnection, scrub } from '../postgres/connection'
 import type { Backend } from '../postgres/session'
 import type { SliceTrailer } from '../slice/types'
 import type { Layout } from './postgres-layout'
@@ -13,8 +13,11 @@ import type { Publication } from './postgres-publish'
 /** The connection travels with each slice: its password may have changed since the last one. */
 export interface BeginRequest {
   readonly connection: PlainConnection
+  readonly answerMs: number
   readonly layout: Layout
   readonly publication: Omit<Publication, 'sliceId'>
+  /** A folder that is not there: the writer makes it for its FIFO. The parent names it, to remove what a dead writer left. */
+  readonly folder: string
   /** Missing: the writer takes the next one and reads from a FIFO. */
   readonly spooled?: { readonly sliceId: bigint; readonly path: string }
 }
@@ -34,6 +37,8 @@ export interface CommitRequest {
 }
 
 export interface Methods {
+  /** Says that the writer is there. */
+  alive(): Promise<void>
   begin(request: BeginRequest): Promise<Begun>
   /** The parent has opened the FIFO: the writer begins to read. */
   opened(sliceId: bigint): Promise<void>
@@ -66,15 +71,15 @@ export interface WireError {
 
 const KEPT = ['errno', 'syscall', 'path', 'offset', 'table', 'row', 'column'] as const
 
-/** Only what is ours and free of secrets passes: the message of any other error may hold anything. */
-export function toWire(error: unknown): WireError {
+/** Passes code, message and known details. The message of an error that is not ours may hold anything, so all are scrubbed. */
+export function toWire(error: unknown, secrets: readonly string[]): WireError {
+  const clean = (value: unknown): string => scrub(value instanceof Error ? value.message : String(value), secrets)
   if (!(error instanceof ForksnapError)) {
-    const message = `The writer process failed: ${error instanceof Error ? error.message : String(error)}`
-    return { code: 'ERR_STORE_FAILED', message, details: {} }
+    return { code: 'ERR_STORE_FAILED', message: `The writer process failed: ${clean(error)}`, details: {} }
   }
   const kept = KEPT.map((key) => [key, error[key]] as const).filter(([, value]) => value !== undefined)
-  const cause = error.cause instanceof Error ? { cause: error.cause.message } : {}
-  return { code: error.code, message: error.message, details: { ...Object.fromEntries(kept), ...cause } }
+  const cause = error.cause instanceof Error ? { cause: clean(error.cause) } : {}
+  return { code: error.code, message: clean(error), details: { ...Object.fromEntries(kept), ...cause } }
 }
 
 export function fromWire({ code, message, details }: WireError): ForksnapError {

@@ -1,16 +1,16 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, createReadStream, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, createReadStream, mkdirSync, openSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
+import { failpoint } from '../failpoint'
 import { checkEpoch, joinOwner } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
 import { endBackend, Session } from '../postgres/session'
 import { catalogueTable, type Layout } from './postgres-layout'
 import { type Loaded, SliceLoader } from './postgres-load'
 import { checkReported, commit, enter, type Publication, wasCommitted } from './postgres-publish'
-import { openRegular } from './safe-open'
+import { DIRECTORY_MODE, openRegular } from './safe-open'
 import type { BeginRequest, Begun, CommitRequest } from './writer-process-protocol'
 
 const APPLICATION = 'forksnap writer'
@@ -45,7 +45,7 @@ export class WriterSlice {
   /** Connects, checks that this owner is still the right one, and makes the channel. */
   static async begin(request: BeginRequest): Promise<WriterSlice> {
     const { layout, publication, spooled } = request
-    const session = await Session.open(request.connection, APPLICATION)
+    const session = await openSession(request)
     try {
       await joinOwner(session, publication.owner)
       await session.transaction('look at the epoch', () =>
@@ -70,12 +70,15 @@ export class WriterSlice {
    * the parent cannot come between the folder and the knowledge of it.
    */
   #makeFifo(): void {
-    const folder = mkdtempSync(join(tmpdir(), 'forksnap-writer-'))
+    const { folder } = this.#request
+    mkdirSync(folder, { mode: DIRECTORY_MODE })
+    failpoint('store.postgres.fifo.before')
     try {
       const path = join(folder, 'slice')
       execFileSync('mkfifo', ['-m', '600', path])
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
       this.#fifo = { folder, path, fd }
+      failpoint('store.postgres.fifo.after')
     } catch (error) {
       rmSync(folder, { recursive: true, force: true })
       throw error
@@ -112,10 +115,9 @@ export class WriterSlice {
   }
 
   async #load(input: AsyncIterable<Buffer>): Promise<Loaded> {
-    const { connection, layout } = this.#request
     await this.#session.query('begin a slice', 'BEGIN')
-    const aside = () => Session.open(connection, APPLICATION)
-    return new SliceLoader(this.#session, layout, this.#sliceId, aside).load(input)
+    const aside = () => openSession(this.#request)
+    return new SliceLoader(this.#session, this.#request.layout, this.#sliceId, aside).load(input)
   }
 
   /** Why reading has stopped, if the database is the reason; a stream that broke off is the child's affair. */
@@ -138,13 +140,13 @@ export class WriterSlice {
   }
 
   async #commit(): Promise<void> {
-    const { connection, layout } = this.#request
     try {
       await commit(this.#session)
       await this.#session.close()
     } catch (error) {
       this.#session.drop()
-      const open = () => Session.open(connection, APPLICATION)
+      const open = () => openSession(this.#request)
+      const { layout } = this.#request
       if ((await wasCommitted(open, layout, this.#sliceId, this.#session.backend)) === undefined) throw error
     }
   }
@@ -158,7 +160,7 @@ export class WriterSlice {
     if (this.#over) return
     this.#over = true
     await this.#end()
-    const session = await Session.open(this.#request.connection, APPLICATION)
+    const session = await openSession(this.#request)
     try {
       await endBackend(session, this.#session.backend)
     } finally {
@@ -182,6 +184,10 @@ export class WriterSlice {
     closeSync(fifo.fd)
     rmSync(fifo.folder, { recursive: true, force: true })
   }
+}
+
+function openSession({ connection, answerMs }: BeginRequest): Promise<Session> {
+  return Session.open(connection, APPLICATION, answerMs)
 }
 
 const SPOOL_CHUNK_BYTES = 1024 * 1024

@@ -4,10 +4,13 @@
  * too. It ends when the channel does, and what was not committed by then is rolled back by the server.
  */
 import { ForksnapError } from '../errors'
+import { secretsOf } from '../postgres/connection'
 import { type Answer, type Methods, type Question, toWire } from './writer-process-protocol'
 import { WriterSlice } from './writer-process-slice'
 
 const slices = new Map<bigint, WriterSlice>()
+/** Of every connection that the parent has named: what failed may be an earlier slice. */
+const secrets = new Set<string>()
 
 function sliceOf(sliceId: bigint): WriterSlice {
   const slice = slices.get(sliceId)
@@ -16,7 +19,9 @@ function sliceOf(sliceId: bigint): WriterSlice {
 }
 
 const methods: Methods = {
+  alive: () => Promise.resolve(),
   async begin(request) {
+    for (const secret of secretsOf(request.connection)) secrets.add(secret)
     const slice = await WriterSlice.begin(request)
     slices.set(slice.sliceId, slice)
     return slice.describe()
@@ -32,7 +37,7 @@ const methods: Methods = {
   // eslint-disable-next-line @typescript-eslint/require-await -- An error must come as a rejection.
   async failure(sliceId) {
     const { failure } = sliceOf(sliceId)
-    return failure === undefined ? undefined : toWire(failure)
+    return failure === undefined ? undefined : toWire(failure, [...secrets])
   },
   async commit(request) {
     return sliceOf(request.sliceId)
@@ -50,7 +55,7 @@ async function answer({ id, method, argument }: Question): Promise<Answer> {
   try {
     return { id, value: await methods[method](argument as never) }
   } catch (error) {
-    return { id, error: toWire(error) }
+    return { id, error: toWire(error, [...secrets]) }
   }
 }
 

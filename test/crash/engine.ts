@@ -52,6 +52,7 @@ class Engine {
       log,
       meta: () => ({ position: BigInt(this.#state.position), chain: this.#state.chain }),
       write: (slice) => {
+        if (this.#saves < (settings.failingSaves ?? 0)) throw new Error('a child that fails')
         const cells = slice.table('cell', [
           ['cell', 'int4'],
           ['value', 'text'],

@@ -42,6 +42,8 @@ export interface EngineSettings {
   readonly operations?: number
   /** And after so many saves at least. */
   readonly saves?: number
+  /** The children of so many saves fail at first. */
+  readonly failingSaves?: number
   /** Forgets everything before it begins; `finish` does it even before it recovers, after a reset that a crash has cut. */
   readonly reset?: 'after recovery' | 'finish'
 }

@@ -6,7 +6,7 @@ import { Draw } from '../power/draw'
 import type { EngineSettings, Line } from './lines'
 import { Loss, Model } from './model'
 import type { Place, Places } from './places'
-import { runEngine, wasPassed, type RunEnd } from './run'
+import { afterLines, runEngine, wasPassed, type RunEnd, type RunOptions } from './run'
 
 /** What happened in the rounds so far. */
 export interface CrashReport {
@@ -50,7 +50,7 @@ class Life {
   /** An engine that is killed at a random moment. */
   async kill(): Promise<void> {
     const killAfterLines = this.draw.scale(LINES_MAX)
-    await this.#crash(`killed after ${killAfterLines} lines`, {}, { killAfterLines })
+    await this.#crash(`killed after ${killAfterLines} lines`, {}, { killAt: afterLines(killAfterLines) })
   }
 
   /** An engine that ends when it comes to a failpoint for the nth time, or closes without having come there. */
@@ -68,7 +68,13 @@ class Life {
   /** Some failpoints are only on the way of a start or an engine with something special to do. */
   async #prepare(failpoint: string): Promise<Partial<EngineSettings>> {
     if (/epoch|reset/.test(failpoint)) return { reset: 'after recovery' }
+    if (failpoint.includes('withdraw')) return { failingSaves: 1 }
     if (!/cut|broken|start|prune|remove|retention/.test(failpoint)) return {}
+    if (failpoint.includes('command.start.rename')) {
+      const unfinished = { failpoint: 'snapshot.log-sync.before' }
+      await this.#crash('left unfinished', { operations: OPERATIONS, saves: SAVES }, unfinished)
+      return {}
+    }
     await this.#crash('closed', { operations: OPERATIONS, saves: SAVES })
     if (failpoint.includes('cut')) this.place.tearLog(this.draw)
     if (failpoint.includes('broken')) {
@@ -80,7 +86,7 @@ class Life {
   async #crash(
     what: string,
     settings: Partial<EngineSettings>,
-    options: { failpoint?: string; trace?: string; killAfterLines?: number } = {},
+    options: Omit<RunOptions, 'program' | 'settings'> = {},
   ): Promise<RunEnd> {
     this.#story.push(what)
     try {

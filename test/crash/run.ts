@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import type { EngineSettings, Line } from './lines'
 import { Loss } from './model'
 
-/** No engine runs that long; one that hangs is ended, and so found. */
+/** No engine runs that long by itself; one that hangs is ended, and so found. */
 const MS_MAX = 60_000
 /** The repository's folder, seen from test/crash as well as from dist/test/crash. */
 const root =
@@ -21,8 +21,10 @@ export interface RunOptions {
   readonly failpoint?: string
   /** File to which the failpoints are written that were passed. */
   readonly trace?: string
-  /** The engine is killed when it has told so many lines, after it has told what it recovered. */
-  readonly killAfterLines?: number
+  /** Sees each line that the engine tells after it has told what it recovered; the engine is killed when it says so. */
+  readonly killAt?: (line: Line) => boolean
+  /** After so many milliseconds an engine hangs. Default 60,000. */
+  readonly msMax?: number
 }
 
 /** How the run ended: killed by the test, at a failpoint, or by itself. */
@@ -30,15 +32,15 @@ export type RunEnd = 'killed' | 'failpoint' | 'closed' | 'refused'
 
 /** Runs an engine to its end, and gives every line that it told to `hear`. Throws what `hear` throws. */
 export async function runEngine(options: RunOptions, hear: (line: Line) => void): Promise<RunEnd> {
-  const { program, settings, failpoint, trace, killAfterLines } = options
+  const { program, settings, failpoint, trace, killAt, msMax = MS_MAX } = options
   const env: NodeJS.ProcessEnv = { ...process.env }
   if (failpoint !== undefined) env.FORKSNAP_FAILPOINT = failpoint
   if (trace !== undefined) env.FORKSNAP_FAILPOINT_TRACE = trace
   const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
   const path = join(root, 'dist/test/fixtures', `${program}.js`)
   const child = spawn(process.execPath, [path, JSON.stringify(settings)], { stdio, env })
-  const heard = new Heard(child, hear, killAfterLines)
-  const timer = setTimeout(() => child.kill('SIGKILL'), MS_MAX)
+  const heard = new Heard(child, hear, killAt)
+  const timer = setTimeout(() => child.kill('SIGKILL'), msMax)
   await heard.ended
   clearTimeout(timer)
   return heard.end(failpoint !== undefined)
@@ -47,7 +49,7 @@ export async function runEngine(options: RunOptions, hear: (line: Line) => void)
 class Heard {
   /** Resolves when it has ended and all that it told has been heard; children of it that outlive it count, too. */
   readonly ended: Promise<unknown>
-  #linesLeft = Infinity
+  #recovered = false
   #killed = false
   #last: Line | undefined
   #loss: unknown
@@ -56,7 +58,7 @@ class Heard {
   constructor(
     private readonly child: ChildProcessByStdio<null, Readable, Readable>,
     private readonly hear: (line: Line) => void,
-    private readonly killAfterLines: number | undefined,
+    private readonly killAt: RunOptions['killAt'],
   ) {
     const lines = createInterface(child.stdout)
     lines.on('line', (line) => this.#take(line))
@@ -82,8 +84,8 @@ class Heard {
       const line = JSON.parse(text) as Line
       this.#last = line
       this.hear(line)
-      if (line.tell === 'recovered') this.#linesLeft = this.killAfterLines ?? Infinity
-      if (this.#linesLeft-- <= 0) this.#kill()
+      if (line.tell === 'recovered') this.#recovered = true
+      else if (this.#recovered && this.killAt?.(line) === true) this.#kill()
     } catch (error) {
       this.#loss = error
       this.#kill()
@@ -94,6 +96,12 @@ class Heard {
     this.#killed = true
     this.child.kill('SIGKILL')
   }
+}
+
+/** `killAt` for an engine that may tell so many lines more. */
+export function afterLines(count: number): (line: Line) => boolean {
+  let left = count
+  return () => --left <= 0
 }
 
 /** Whether a failpoint was passed according to a trace. */

@@ -2,11 +2,11 @@
  * Kills engines again and again, at random moments and failpoints, and compares what comes back with what they had
  * acknowledged; ends with exit code 1 and the whole story if something was lost:
  *
- *   npm run stress:crash -- [--rounds 1000] [--store file|postgres] [--seed N] [--lives 2]
+ *   npm run stress:crash -- [--rounds 1000] [--store file|command|postgres|restart|spool] [--seed N] [--lives 2]
  */
 import { parseArgs } from 'node:util'
 import { Cluster } from '../helpers/postgres'
-import { filePlaces, postgresPlaces, type Places } from './places'
+import { commandPlaces, filePlaces, postgresPlaces, type Places, type PostgresUse } from './places'
 import { runRounds } from './rounds'
 
 const { values } = parseArgs({
@@ -34,12 +34,21 @@ async function crash(places: Places): Promise<void> {
   for (const report of reports) console.log(`nothing was lost: ${JSON.stringify(report)}`)
 }
 
+/** Of a store in PostgreSQL: `restart` waits for the lock of the one before, `spool` writes files first. */
+const USES: { readonly [store: string]: PostgresUse | undefined } = {
+  postgres: 'takeover',
+  restart: 'restart',
+  spool: 'spool',
+}
+
 async function main(): Promise<void> {
   if (values.store === 'file') return crash(filePlaces)
-  if (values.store !== 'postgres') throw new RangeError(`--store must be file or postgres, not ${values.store}`)
+  if (values.store === 'command') return crash(commandPlaces)
+  const use = USES[values.store]
+  if (use === undefined) throw new RangeError(`--store must be file, command, ${Object.keys(USES).join(', ')}`)
   const cluster = await Cluster.start()
   try {
-    await crash(postgresPlaces(cluster))
+    await crash(postgresPlaces(cluster, use))
   } finally {
     await cluster.dispose()
   }

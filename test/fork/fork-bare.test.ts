@@ -68,11 +68,35 @@ describe.each(places)('a bare fork() in: %s', (place) => {
   })
 })
 
+it('a child that cannot be guarded ends before the code that called fork() goes on in it', async () => {
+  const { code, stdout, stderr, pid } = await run('unsealable', 'return')
+  expect(whoSaidWhat(stdout, pid)).toEqual({ parent: callbacks, child: [], status: '70 null' })
+  expect(stderr).toMatch(/^forksnap: the child of fork\(\) could not be guarded: TypeError/)
+  expect(code).toBe(0)
+})
+
+it("a program's own callback for what is thrown stays the parent's, and is none of the child's", async () => {
+  const { code, stdout, stderr, pid } = await run('captured', 'throw')
+  const parent = [...callbacks, 'captured later', 'on uncaughtExceptionMonitor'].sort()
+  expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: ['child'], status: '70 null' })
+  expect(stderr).toContain('thrown in the child')
+  expect(code).toBe(0)
+})
+
 describe('a bare fork() is refused', () => {
   it.each(['afterAwait', 'afterTimerAwait', 'then', 'microtask'])('in a microtask: %s', async (place) => {
     const { code, stdout, pid } = await run(place, 'exit')
     const parent = ['refused ERR_INVALID_STATE', 'on beforeExit', 'on exit'].sort()
     expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: [], status: '' })
+    expect(code).toBe(0)
+  })
+
+  // From Node 26 on domains leave the capture callback to others: nothing has to be refused, and the child has its guard.
+  it('where node:domain is loaded, whose domains would get what the child throws', async () => {
+    const { code, stdout, pid } = await run('domain', 'throw')
+    const refused = Number(process.versions.node.split('.')[0]) < 26
+    const parent = [refused ? 'refused ERR_INVALID_STATE' : 'forked', 'on beforeExit', 'on exit'].sort()
+    expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: refused ? [] : ['child'], status: expect.anything() })
     expect(code).toBe(0)
   })
 

@@ -1,4 +1,4 @@
-import { runFixture } from '../helpers/fixture'
+import { Fixture, runFixture } from '../helpers/fixture'
 
 const run = (scenario: string): Promise<unknown> => runFixture('fork-callbacks', [scenario])
 
@@ -24,4 +24,13 @@ describe("what a tick of the program's own throws goes to its uncaughtException,
       next: 'next',
     })
   })
+})
+
+it('no listener of the parent is called in the child, not even one for the removal of listeners', async () => {
+  const { code, stdout, stderr } = await new Fixture('fork-callbacks', ['listeners']).closed
+  expect(JSON.parse(stdout)).toEqual({
+    left: 0,
+    kept: 'The child failed with exit code 3: process.exit(3) was called in the child',
+  })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })

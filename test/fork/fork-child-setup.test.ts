@@ -1,9 +1,7 @@
-import { spawnSync } from 'node:child_process'
 import type { Inheritance, Self } from '../fixtures/fork-child-setup'
-import { runFixture } from '../helpers/fixture'
+import { Fixture, runFixture } from '../helpers/fixture'
 
-const run = <T>(scenario: string, before: string[] = []): Promise<T> =>
-  runFixture<T>('fork-child-setup', [scenario], { before })
+const run = <T>(scenario: string): Promise<T> => runFixture<T>('fork-child-setup', [scenario])
 
 // SIGPIPE (13), SIGTTOU (22) and SIGXFSZ (25), as bits of /proc/PID/status.
 const IGNORED = '0000000001201000'
@@ -70,10 +68,8 @@ describe("a child's set-up", () => {
     expect(child.oomScoreAdj).toBeGreaterThanOrEqual(500)
   })
 
-  it('has no signal blocked even where the parent was started with some', async () => {
-    if (spawnSync('env', ['--block-signal=TERM', 'true']).status !== 0) return
-    const { child } = await run<Defaults>('defaults', ['env', '--block-signal=TERM', '--block-signal=USR1'])
-    expect(child).toMatchObject({ blocked: NONE, ignored: IGNORED })
+  it('has no signal blocked even where the parent blocks some', async () => {
+    expect(await run('blockedSignal')).toEqual({ child: NONE, parent: '0000000000004000' })
   })
 
   it('takes the priorities, the CPUs and the name that were asked for', async () => {
@@ -100,6 +96,14 @@ describe("a child's set-up", () => {
     const { open } = await run<{ open: string[] }>('exec')
     expect(open).toHaveLength(3)
     expect(open.slice(0, 2)).toEqual(['/dev/null', 'file'])
+  })
+})
+
+it('a child that outlives its parent does not end as if all were well', async () => {
+  const { signal, stderr } = await new Fixture('fork-child-setup', ['orphan']).closed
+  expect({ signal, stderr }).toEqual({
+    signal: 'SIGKILL',
+    stderr: "forksnap: the parent has gone before its child's end; nothing was published\n",
   })
 })
 

@@ -131,6 +131,13 @@ describe('a child that does not end', () => {
   })
 })
 
+describe('a child that has failed by itself', () => {
+  it('is told as that, though its caller aborted or a limit was reached before its end was seen', async () => {
+    const failed = { code: 'ERR_CHILD_FAILED', exitCode: 70, cause: { message: 'row 7 is bad' } }
+    expect(await runFixture('fork-faults', ['endedBefore'])).toMatchObject({ aborted: failed, timeout: failed })
+  })
+})
+
 describe('forkChild', () => {
   it('refuses wrong arguments before it forks, and a fork inside a child', async () => {
     const { results, inChild } = await runFixture<{ results: Record<string, string>; inChild: string }>('fork-faults', [

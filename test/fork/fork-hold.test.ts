@@ -2,9 +2,9 @@ import { runFixture } from '../helpers/fixture'
 
 const run = (...args: string[]): Promise<unknown> => runFixture('fork-hold', args)
 
-describe('a thread of the pool that is blocked for good', () => {
+describe('a thread of the pool that waits on a lock', () => {
   it('lets others work while the attempt goes on, and all is well once it comes back', async () => {
-    expect(await run('blockedPool')).toEqual({
+    expect(await run('lockedPool')).toEqual({
       order: ['stat', 'attempt'],
       failure: {
         code: 'ERR_NOT_QUIESCENT',
@@ -13,6 +13,29 @@ describe('a thread of the pool that is blocked for good', () => {
       read: 1,
       next: 'next',
     })
+  })
+})
+
+const work = '200000 true 64'
+
+describe('threads of the pool that are in a system call that lasts', () => {
+  it.each([
+    ['1', 'first'],
+    ['1', 'later'],
+    ['2', 'later'],
+    ['4', 'first'],
+    ['4', 'later'],
+  ])('%s of 4, at the %s fork: they are left where they are', async (blocked, when) => {
+    expect(await run('blockedPool', blocked, when)).toEqual({
+      order: ['forked', 'opened'],
+      outcomes: [work, work, work],
+      read: 1,
+      next: 'next',
+    })
+  })
+
+  it('one that comes back between the look and the fork is noticed', async () => {
+    expect(await run('blockedThenBack')).toEqual({ value: work, prepared: 2, read: 1, next: 'next' })
   })
 })
 

@@ -3,13 +3,14 @@ import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fixture, type FixtureOptions } from '../helpers/fixture'
+import { describeUnless, isRoot, itUnless } from '../helpers/store-fixture'
 
 /** Nobody else's: the kernel counts a user's processes, and this test wants them to be its own. */
 const UID = 54_000 + (process.pid % 10_000)
 const asUser = ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups']
-const isRoot = process.geteuid?.() === 0
 const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0
-const asRoot = isRoot && has('setpriv', '--version') && has('prlimit', '--version') ? describe : describe.skip
+const tools = has('setpriv', '--version') && has('prlimit', '--version')
+const reasonAgainstUser = isRoot ? (tools ? null : 'needs setpriv and prlimit') : 'needs root'
 
 let directory: string
 
@@ -47,7 +48,7 @@ async function saveAfter(fixture: Fixture): Promise<void> {
   expect(await fixture.closed).toMatchObject({ code: 0, stderr: '' })
 }
 
-asRoot('fork() that is refused', () => {
+describeUnless(reasonAgainstUser, 'fork() that is refused', () => {
   it('RLIMIT_NPROC: the low-level fork() says what the system said, and works once it may', async () => {
     const fixture = new Fixture('fork-status', ['bareRefused'], { before: asUser })
     await fixture.line(/^tried 0/)
@@ -95,13 +96,13 @@ describe('a disk that is full', () => {
 
   const disk = mkdtempSync(join(tmpdir(), 'forksnap-disk-'))
   const mounted = isRoot && has('mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', disk)
-  const onSmallDisk = mounted ? it : it.skip
   afterAll(() => {
     if (mounted) spawnSync('umount', [disk])
     rmSync(disk, { recursive: true, force: true })
   })
 
-  onSmallDisk(
+  itUnless(
+    mounted ? null : 'cannot mount a tmpfs',
     'tmpfs: the error names ENOSPC, nothing is left of the slice, and the next save that fits succeeds',
     async () => {
       const fixture = await server({}, disk)

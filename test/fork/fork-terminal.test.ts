@@ -1,12 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { Fixture } from '../helpers/fixture'
-import { describeUnless } from '../helpers/store-fixture'
+import { describeUnless, reasonAgainstTerminal } from '../helpers/store-fixture'
 
 const TERMINAL = join(__dirname, '../fixtures/terminal.py')
-const python = spawnSync('python3', ['-c', 'import pty']).status === 0
 
-describeUnless(python ? null : 'needs python3', 'in a terminal that stops background groups which write to it', () => {
+describeUnless(reasonAgainstTerminal(), 'in a terminal that stops background groups which write to it', () => {
   it('a child writes to its standard error and is not stopped', async () => {
     const before = ['python3', TERMINAL, 'a line that nobody prints', 'sh', '-c', 'stty tostop && exec "$@"', 'sh']
     const { code, stdout } = await new Fixture('fork-options', ['writesToTerminal'], { before }).closed

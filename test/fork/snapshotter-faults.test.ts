@@ -13,13 +13,24 @@ describe('when a save fails', () => {
         'promise says': expect.stringContaining('write() returned a promise') as string,
         exit: { code: 'ERR_CHILD_FAILED', ...after, files: 2, sliceId: '6n' },
         kill: { code: 'ERR_CHILD_KILLED', ...after, files: 3, sliceId: '8n' },
-        hang: { code: 'ERR_CHILD_STALLED', ...after, files: 3, sliceId: '10n' },
       },
-      told: ['ERR_CHILD_FAILED', 'ERR_CHILD_FAILED', 'ERR_CHILD_FAILED', 'ERR_CHILD_KILLED', 'ERR_CHILD_STALLED'],
-      failures: 5,
-      saves: 5,
+      told: ['ERR_CHILD_FAILED', 'ERR_CHILD_FAILED', 'ERR_CHILD_FAILED', 'ERR_CHILD_KILLED'],
+      failures: 4,
+      saves: 4,
       lastStatus: 'ok',
       failingSince: null,
+    })
+  })
+
+  it('by its child that makes no progress, it is killed, and the next one works', async () => {
+    const stalled = 'ERR_CHILD_STALLED'
+    expect(await run('childHangs')).toEqual({
+      code: stalled,
+      last: stalled,
+      failures: 1,
+      files: 1,
+      ok: false,
+      sliceId: '3n',
     })
   })
 
@@ -63,6 +74,19 @@ describe('when a save fails', () => {
     expect(await run('logHangs')).toEqual({ aborted: 'ERR_ABORTED', files: [], failures: 0 })
   })
 
+  it('by a store or a log that never answers, a limit ends it, and a sink that comes late is withdrawn', async () => {
+    expect(await run('unanswered')).toEqual({
+      code: 'ERR_TIMEOUT',
+      message: "The log's sync() did not end within 50 ms",
+      failures: 1,
+      lastStatus: 'failed',
+      inProgress: false,
+      files: [],
+      noSink: 'ERR_TIMEOUT',
+      late: [],
+    })
+  })
+
   it('by the store, nothing is left; a failed retention does not take a published slice back', async () => {
     expect(await run('storeFaults')).toEqual({
       failed: 'ERR_STORE_FAILED',
@@ -93,5 +117,20 @@ describe('when a save fails', () => {
       counted: true,
       saves: 1,
     })
+  })
+})
+
+describe('when the cleanup after a save hangs', () => {
+  it('the save counts, the failure is told, and there is one cleanup at a time, tried again for the next save', async () => {
+    expect(await run('cleanupHangs')).toEqual({
+      counted: { saves: 1, inProgress: false, lastStatus: 'ok', ok: true, published: '1n' },
+      told: ['saved 1', 'log ERR_TIMEOUT', 'log ERR_TIMEOUT', 'saved 2', 'log ERR_TIMEOUT'],
+      whileItHangs: 1,
+      mostAtOnce: 1,
+    })
+  })
+
+  it('closing at once does not wait for it', async () => {
+    expect(await run('cleanupHangsAtClose')).toEqual({ closed: 'ok', unlocked: 'ok', saves: 1 })
   })
 })

@@ -18,6 +18,29 @@ describe('the schedule', () => {
     expect(await run('savePoint')).toEqual({ reason: 'save-point', notSooner: true, changesSinceLastSave: 0 })
   })
 
+  it('goes on when the process itself begins an epoch: what was running is obsolete, and tried again', async () => {
+    expect(await run('ownEpoch')).toEqual({
+      told: ['retry after 0 failures', 'ERR_EPOCH_CHANGED'],
+      // Of the retry, or of a tick that came first, and of another tick.
+      saves: ['epoch 0 position 1', 'epoch 0 position 1'],
+      failures: 0,
+      aborted: 1,
+      lastStatus: 'ok',
+      scheduleStopped: null,
+      ok: true,
+    })
+  })
+
+  it('ends when a newer owner has taken over, and says so', async () => {
+    expect(await run('fenced')).toEqual({
+      code: 'ERR_FENCED',
+      stats: 'ERR_FENCED',
+      failures: 1,
+      ok: false,
+      reason: expect.stringMatching(/ERR_FENCED.*the schedule has stopped$/) as string,
+    })
+  })
+
   it('does not keep the process alive', async () => {
     expect(await run('idle')).toEqual({ started: true })
   })

@@ -20,7 +20,7 @@ describe('what meta() returned', () => {
 
   it('is refused before the fork if no slice can hold it, and the next save works', async () => {
     expect(await run('refused')).toEqual({
-      ...{ outcomes: ['ERR_INVALID_VALUE'], count: 8, failures: 8, published: ['1'] },
+      ...{ outcomes: ['ERR_INVALID_VALUE'], count: 9, failures: 9, published: ['1'] },
       ...{ forks: 2, files: 2 },
     })
   })
@@ -46,5 +46,17 @@ describe('the longest gap', () => {
 describe('a value that is computed', () => {
   it('is never computed by the warm-up, and once by each child', async () => {
     expect(await run('computedValue')).toEqual({ warmUps: true, calls: 0, values: [1, 1] })
+  })
+})
+
+describe('a trailer as long as the format admits', () => {
+  it('is saved through every kind of store, whatever it needs in memory', async () => {
+    const values = { ok: true, values: ['x'], blobs: 0 }
+    const names = { ok: true, values: [], blobs: 10_000 }
+    expect(await run('largeTrailersAreSaved')).toEqual({
+      ...{ 'text in a file': values, 'text through a pipe': values },
+      ...{ 'numbers in a file': values, 'numbers through a pipe': values },
+      ...{ 'names in a file': names, 'names through a pipe': names },
+    })
   })
 })

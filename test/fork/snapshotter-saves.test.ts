@@ -66,7 +66,6 @@ describe('a save on request', () => {
     expect(await run('warmUp')).toEqual({
       bounded: true,
       timed: true,
-      passes: true,
       again: 1,
       rowsAgain: 10,
       rows: 10,

@@ -138,6 +138,16 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether that process ends within so many milliseconds. */
+export async function goneWithin(pid: number, ms: number): Promise<boolean> {
+  const deadline = performance.now() + ms
+  while (isAlive(pid)) {
+    if (performance.now() > deadline) return false
+    await setTimeout(1)
+  }
+  return true
+}
+
 /** Resolves once that process has ended. A process closes its descriptors a moment before. */
 export async function untilGone(pid: number): Promise<void> {
   while (isAlive(pid)) await setTimeout(1)

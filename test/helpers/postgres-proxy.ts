@@ -19,7 +19,9 @@ export type Cut =
 export class CuttingProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  readonly #clients = new Set<Socket>()
   #cut: Cut | undefined
+  #muteAt: string | undefined
   cuts = 0
 
   private constructor(private readonly cluster: Cluster) {
@@ -42,6 +44,23 @@ export class CuttingProxy {
     this.#cut = cut
   }
 
+  /**
+   * Every connection that asks something with this text in it is mute from then on: the server gets it and what follows,
+   * none of its answers comes through, and neither side hears of it when the other one ends. Undefined: no further ones.
+   */
+  muteAt(text: string | undefined): void {
+    this.#muteAt = text
+  }
+
+  /** Cuts every connection that is open now, as a network that fails: the server is not told. */
+  forget(): void {
+    for (const client of this.#clients) {
+      client.removeAllListeners('close')
+      client.destroy()
+    }
+    this.#clients.clear()
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await once(this.#server.close(), 'close')
@@ -49,15 +68,24 @@ export class CuttingProxy {
 
   #serve(client: Socket): void {
     const server = connect(join(this.cluster.folder, `.s.PGSQL.${this.cluster.port}`))
+    this.#clients.add(client)
     for (const socket of [client, server]) {
       this.#sockets.add(socket)
       socket.on('error', () => undefined)
       socket.on('close', () => this.#sockets.delete(socket))
     }
-    server.on('data', (data) => client.write(data))
-    server.on('close', () => client.destroy())
-    client.on('data', (data) => (data.includes('COMMIT\0') && this.#cut ? this.#cutNow(client, server, data) : server.write(data))) // prettier-ignore
-    client.on('close', () => server.destroy())
+    let mute = false
+    server.on('data', (data) => mute || client.write(data))
+    server.on('close', () => mute || client.destroy())
+    client.on('data', (data) => {
+      mute ||= this.#muteAt !== undefined && data.includes(this.#muteAt)
+      if (data.includes('COMMIT\0') && this.#cut) this.#cutNow(client, server, data)
+      else server.write(data)
+    })
+    client.on('close', () => {
+      this.#clients.delete(client)
+      if (!mute) server.destroy()
+    })
   }
 
   #cutNow(client: Socket, server: Socket, data: Buffer): void {

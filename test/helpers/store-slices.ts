@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { errnoOf } from '../../src/errors'
@@ -6,7 +6,7 @@ import type { Codec, SliceMeta, SliceTrailer } from '../../src/slice/types'
 import { createSliceWriter, fdTarget } from '../../src/slice/writer'
 import { FileStore } from '../../src/store/file'
 import type { FileStoreOptions } from '../../src/store/file-options'
-import type { SliceInfo, SliceSink, SliceSource } from '../../src/store/store'
+import type { SliceInfo, SliceSink, SliceSource, SliceStore } from '../../src/store/store'
 
 /** Temporary directories and stores of one test file; `cleanUp` closes and removes them all. */
 export class StoreBench {
@@ -113,4 +113,26 @@ export function codeThrown(call: () => unknown): string | undefined {
   } catch (error) {
     return errnoOf(error)
   }
+}
+
+/** Files below a directory that this process has open. */
+export function openBelow(directory: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      const path = readlinkSync(`/proc/self/fd/${fd}`)
+      return path.startsWith(`${directory}/`) ? [path] : []
+    } catch {
+      return [] // The descriptor of the listing itself, which is closed by now.
+    }
+  })
+}
+
+/** What becomes of sinks that are asked for just before and while a store is closed, and what is left of them. */
+export async function closedWhileCreating(store: SliceStore, directory: string) {
+  const before = store.create()
+  const closing = store.close()
+  const meanwhile = store.create().catch((error: unknown) => error)
+  const { sliceId } = await before
+  await closing
+  return { sliceId, meanwhile: await meanwhile, open: openBelow(directory) }
 }

@@ -2,15 +2,22 @@
 #include "threads.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <thread>
 
 #include "check.h"
 
+using forksnap::AllStillAsleep;
 using forksnap::Look;
 using forksnap::LookAtThreads;
+using forksnap::Sleep;
+using forksnap::SleepingThreads;
+using forksnap::StillAsleep;
+using forksnap::SwitchesAsleep;
 using forksnap::ThreadStateOf;
 
 TEST(StateComesAfterTheLastParenthesis) {
@@ -27,6 +34,17 @@ TEST(NonsenseHasNoState) {
   CHECK_EQ(ThreadStateOf("12 (node)"), 0);
   CHECK_EQ(ThreadStateOf("12 (node) "), 0);
   CHECK_EQ(ThreadStateOf("12 (node)S 1"), 0);
+}
+
+TEST(SwitchesAreTheSumOfBothKinds) {
+  const std::string status = "Name:\tnode\nUmask:\t0022\nState:\tS (sleeping)\nPid:\t12\n";
+  const std::string counts = "voluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
+  CHECK_EQ(SwitchesAsleep(status + counts), 695);
+  CHECK_EQ(SwitchesAsleep("Name:\tnode\nState:\tR (running)\n" + counts), -1);
+  CHECK_EQ(SwitchesAsleep("Name:\tnode\nState:\tD (disk sleep)\n" + counts), -1);
+  CHECK_EQ(SwitchesAsleep(status), -1);
+  CHECK_EQ(SwitchesAsleep(counts), -1);
+  CHECK_EQ(SwitchesAsleep(""), -1);
 }
 
 #ifdef __linux__
@@ -101,6 +119,92 @@ TEST(ANameCannotKeepAWaitingThreadBusy) {
   Thread thread(") R (");
   thread.Rest();
   LookUntilAtRest();
+}
+
+namespace {
+
+// A thread that reads from a pipe, once for each byte that it is sent, and ends with the pipe.
+class Reader {
+ public:
+  Reader() {
+    CHECK_EQ(pipe(ends_), 0);
+    thread_ = std::thread([this] {
+      tid_.set_value(forksnap::CurrentTid());
+      for (char byte = 0; read(ends_[0], &byte, 1) == 1;) reads_.fetch_add(1);
+    });
+    tid = tid_.get_future().get();
+  }
+  ~Reader() {
+    close(ends_[1]);
+    thread_.join();
+    close(ends_[0]);
+  }
+  void Wake() {
+    const int before = reads_.load();
+    CHECK_EQ(write(ends_[1], "", 1), 1);
+    while (reads_.load() == before) std::this_thread::yield();
+  }
+  Sleep UntilAsleep() const {
+    for (;;) {
+      for (const Sleep& sleep : SleepingThreads({})) {
+        if (sleep.tid == tid && sleep.OutsideWait()) return sleep;
+      }
+      std::this_thread::yield();
+    }
+  }
+  pid_t tid = 0;
+
+ private:
+  int ends_[2] = {-1, -1};
+  std::atomic<int> reads_{0};
+  std::promise<pid_t> tid_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST(AThreadThatHasWokenIsNotStillAsleep) {
+  Reader reader;
+  const Sleep first = reader.UntilAsleep();
+  for (int i = 0; i < 100; ++i) CHECK(StillAsleep(first));
+  reader.Wake();
+  const Sleep second = reader.UntilAsleep();
+  CHECK(!StillAsleep(first));
+  CHECK(StillAsleep(second));
+}
+
+TEST(AThreadThatIsGoneIsNotStillAsleep) {
+  Sleep sleep;
+  {
+    Reader reader;
+    sleep = reader.UntilAsleep();
+  }
+  CHECK(!StillAsleep(sleep));
+}
+
+TEST(AThreadThatWaitsOnALockIsAsleepInTheProcessItself) {
+  Thread thread("locked");
+  thread.Rest();
+  for (;;) {
+    const std::vector<Sleep> sleeping = SleepingThreads({});
+    const auto found =
+        std::find_if(sleeping.begin(), sleeping.end(), [&](const Sleep& sleep) { return sleep.tid == thread.tid; });
+    if (found != sleeping.end() && found->syscall >= 0) {
+      CHECK(!found->OutsideWait());
+      break;
+    }
+    std::this_thread::yield();
+  }
+  for (const Sleep& sleep : SleepingThreads({thread.tid})) CHECK(sleep.tid != thread.tid);
+}
+
+TEST(AllAreAsleepButOneThatHasWoken) {
+  Reader reader;
+  const Sleep sleep = reader.UntilAsleep();
+  CHECK(!AllStillAsleep({}, {}));
+  reader.Wake();
+  reader.UntilAsleep();
+  CHECK(!AllStillAsleep({sleep}, {}));
 }
 
 #endif

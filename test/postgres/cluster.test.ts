@@ -3,6 +3,7 @@ import { plainConnection } from '../../src/postgres/connection'
 import { joinOwner, Owner } from '../../src/postgres/epoch'
 import { endBackend, Session } from '../../src/postgres/session'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
+import { CuttingProxy } from '../helpers/postgres-proxy'
 import { describeUnless } from '../helpers/store-fixture'
 import { rejection } from '../helpers/store-slices'
 
@@ -96,4 +97,21 @@ describeUnless(reasonAgainstPostgres, 'a private cluster', () => {
     await two.query('t', 'SELECT * FROM t')
     await endBackend(two, one.backend)
   })
+
+  it.each(['set_config', 'pg_stat_activity'])(
+    'does not wait for ever to be connected (no answer to %s)',
+    async (text) => {
+      const database = await cluster.createDatabase()
+      const proxy = await CuttingProxy.start(cluster)
+      try {
+        proxy.muteAt(text)
+        const connection = await plainConnection({ ...proxy.config(database), connectionTimeoutMillis: 300 })
+        const error = await rejection(Session.open(connection))
+        expect(error).toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'ETIMEDOUT' })
+        expect(error.message).toContain('no answer within 300 ms')
+      } finally {
+        await proxy.close()
+      }
+    },
+  )
 })

@@ -49,6 +49,22 @@ describeUnless(reasonAgainstPostgres, 'A server that saves into PostgreSQL', () 
     expect(await sessions()).toEqual([])
   })
 
+  it('may not go back behind the newest slice after a restart, though its epoch is another; after reset() it may', async () => {
+    const before = new StoreServer({ connection })
+    await before.do('start')
+    expect(await before.do('save at 3')).toEqual({ sliceId: '1n' })
+    before.fixture.kill('SIGKILL')
+    await before.fixture.closed
+    const server = new StoreServer({ connection })
+    expect(await server.do('start')).toEqual({ epoch: '2n' })
+    expect(await server.do('save at 2')).toMatchObject({ code: 'ERR_INVALID_VALUE' })
+    expect(await server.do('save at 3')).toEqual({ sliceId: '3n' })
+    expect(await server.do('reset')).toBe('3n')
+    expect(await server.do('save at 1')).toEqual({ sliceId: '4n' })
+    server.fixture.kill('SIGKILL')
+    await server.fixture.closed
+  })
+
   it('takes its writer along when it is killed in the middle of a slice, and nothing is published', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'forksnap-ghost-'))
     const server = new StoreServer({ connection }, { env: { TMPDIR: folder } })

@@ -40,19 +40,19 @@ describeUnless(reasonAgainstPostgres, 'PostgresOperationLog: connections that ar
 
   test('the server still works on a batch whose connection is lost: it is ended first, and nothing is doubled', async () => {
     const log = await tests.started({ connection: throughProxy(), retry: FAST })
-    const lock = await tests.block()
-    proxy.arm('forget the client')
-    const first = add(log, 10)
-    await lock.waited()
-    const backends = async (): Promise<unknown[]> =>
-      tests.sql(
+    const backends = () =>
+      tests.sql<{ pid: number }>(
         `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'forksnap log'`,
       )
-    const before = await backends()
-    await until(async () => inspect(await backends()) !== inspect(before))
+    const [first] = await backends()
+    const lock = await tests.block()
+    proxy.arm('forget the client')
+    const early = add(log, 10)
+    await lock.waited()
+    await until(async () => (await backends()).every(({ pid }) => pid !== first?.pid))
     const later = add(log, 10)
     await lock.release()
-    await Promise.all([...first, ...later])
+    await Promise.all([...early, ...later])
     await expectWhole(20)
   })
 
@@ -126,6 +126,49 @@ describeUnless(reasonAgainstPostgres, 'PostgresOperationLog: connections that ar
       cause: { code: 'ERR_LOG_GAP', message: expect.stringContaining('8 to 10') as string },
     })
     expect((await tests.table()).map(({ id }) => id)).toEqual(span(1, 7))
+  })
+
+  test('a server that is found set back while nothing is written ends the log, which was told of it by nobody', async () => {
+    const log = await tests.started({ retry: FAST })
+    await Promise.all(add(log, 10))
+    await tests.sql('DELETE FROM operation_log WHERE id > 7')
+    await tests.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'forksnap log'`)
+    await until(() => log.failure !== undefined)
+    expect(log.failure).toMatchObject({
+      cause: { code: 'ERR_LOG_GAP', message: expect.stringContaining('8 to 10') as string },
+    })
+    expect(codeOf(() => log.append(op(11)))).toBe('ERR_LOG_FAILED')
+    expect((await tests.table()).map(({ id }) => id)).toEqual(span(1, 7))
+  })
+
+  test('entries of somebody else that are found while nothing is written end it too', async () => {
+    const log = await tests.started({ retry: FAST })
+    await Promise.all(add(log, 3))
+    await tests.sql(`INSERT INTO operation_log VALUES (4, now(), 'put', '{"n":4}')`)
+    await tests.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'forksnap log'`)
+    await until(() => log.failure !== undefined)
+    expect(log.failure).toMatchObject({ code: 'ERR_FENCED' })
+  })
+
+  test('an idle connection that is lost after a reset, a prune or in the middle of appends is no failure', async () => {
+    const log = await tests.started({ retry: FAST })
+    const lose = () =>
+      tests.sql<{ n: number }>(
+        `SELECT count(pg_terminate_backend(pid, 10000))::int AS n FROM pg_stat_activity WHERE application_name = 'forksnap log'`,
+      )
+    const appended: Promise<void>[] = []
+    for (let round = 0; round < 20; round++) {
+      appended.push(...add(log, 50))
+      await lose()
+    }
+    await Promise.all(appended)
+    await expectWhole(1000)
+    await log.prune(1000n)
+    await lose()
+    await log.reset(5000n)
+    await lose()
+    await Promise.all(add(log, 2))
+    expect((await tests.table()).map(({ id }) => id)).toEqual([5001n, 5002n])
   })
 
   test('an entry of somebody else in the place of a batch is not taken for its own', async () => {

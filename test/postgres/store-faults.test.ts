@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
@@ -158,6 +161,27 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     await sink.cancel()
     await checkWorks(store, published ? [1n] : [])
   })
+
+  it.each(['store.postgres.fifo.before', 'store.postgres.fifo.after'])(
+    'leaves no folder if the writer process dies at %s',
+    async (failpoint) => {
+      const { TMPDIR: before } = process.env
+      const folder = mkdtempSync(join(tmpdir(), 'forksnap-temp-'))
+      process.env.FORKSNAP_FAILPOINT = failpoint
+      process.env.TMPDIR = folder
+      try {
+        const store = await started().finally(() => delete process.env.FORKSNAP_FAILPOINT)
+        await expect(store.create()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'EWRITERGONE' })
+        expect(readdirSync(folder)).toEqual([])
+        await checkWorks(store, [])
+        expect(readdirSync(folder)).toEqual([])
+      } finally {
+        if (before === undefined) delete process.env.TMPDIR
+        else process.env.TMPDIR = before
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
   it('lets a slow database slow the child down and nobody else', async () => {
     const store = await started()

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import type { ClientConfig } from 'pg'
 import { asDatabaseError, plainConnection, secretsOf } from '../../src/postgres/connection'
+import { ForksnapError } from '../../src/errors'
 import { PostgresStore } from '../../src/store/postgres'
+import { fromWire, toWire } from '../../src/store/writer-process-protocol'
 import { Cluster, makeCertificate, reasonAgainstPostgres } from '../helpers/postgres'
 import { StoreServer } from '../helpers/postgres-server'
 import { numbers, PostgresStores, publishInto } from '../helpers/postgres-store'
@@ -128,6 +130,15 @@ describeUnless(reasonAgainstPostgres, 'Passwords and TLS', () => {
       expectNoSecret(visible(store.writerPid as number))
     } finally {
       delete process.env.PGPASSWORD
+    }
+  })
+
+  it('are taken out of every error that the writer process passes on', () => {
+    const foreign = new Error(`connect to ${PASSWORD} failed`)
+    const ours = new ForksnapError('ERR_STORE_FAILED', `Could not use ${PASSWORD}`, { cause: foreign })
+    for (const error of [foreign, ours, PASSWORD]) {
+      const { message, cause } = fromWire(toWire(error, [PASSWORD]))
+      expectNoSecret([message, (cause as Error | undefined)?.message].join('\n'))
     }
   })
 })

@@ -1,9 +1,12 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isForksnapError } from '../../src/errors'
+import { recover } from '../../src/recover'
 import { openNewest } from '../../src/store/newest'
 import type { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
+import { CuttingProxy } from '../helpers/postgres-proxy'
 import { StoreServer } from '../helpers/postgres-server'
 import { numbers, PostgresStores, publishInto, readAll, until } from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
@@ -122,10 +125,66 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a spool', () => {
   it('stops when somebody else has taken over, and says so', async () => {
     const first = await started()
     const taker = await stores.started(cluster.config(database), { takeover: true })
-    await publishInto(first, numbers(1))
-    await until(() => Promise.resolve(errors))
-    expect(errors[0]).toMatchObject({ code: 'ERR_FENCED' })
+    await expect(publishInto(first, numbers(1))).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    expect(waiting()).toEqual([])
     await expect(first.create()).rejects.toMatchObject({ code: 'ERR_FENCED' })
     expect(await taker.list()).toEqual([])
+  })
+
+  it('finds a takeover out when it loads, if the database could not be asked before', async () => {
+    const proxy = await CuttingProxy.start(cluster)
+    try {
+      const first = await stores.started(proxy.config(database), { ...spool(), answerMs: 1_000 })
+      proxy.muteAt('')
+      await stores.started(cluster.config(database), { takeover: true })
+      await publishInto(first, numbers(1))
+      expect(waiting()).toHaveLength(1)
+      proxy.muteAt(undefined)
+      await until(() => Promise.resolve(errors.filter((error) => isForksnapError(error, 'ERR_FENCED'))))
+      await expect(first.create()).rejects.toMatchObject({ code: 'ERR_FENCED' })
+      await first.close()
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  it('shows what waits to a store that only reads', async () => {
+    await sql('CREATE TABLE numbers (wrong int)')
+    const owner = await started()
+    const { sliceId } = await publishInto(owner, numbers(5), { position: 9n })
+    const reader = stores.make(cluster.config(database), spool())
+    expect((await reader.list()).map((info) => [info.sliceId, info.position])).toEqual([[sliceId, 9n]])
+    const restored: bigint[] = []
+    const report = await recover({ store: reader, readOnly: true, restore: { numbers: ([n]) => restored.push(n as bigint) } }) // prettier-ignore
+    expect([report.position, restored]).toEqual([9n, [0n, 1n, 2n, 3n, 4n]])
+    await sql('DROP TABLE numbers')
+    await emptied()
+    expect((await reader.list()).map((info) => info.sliceId)).toEqual([sliceId])
+    const nowhere = stores.make(cluster.config(database), { ...spool(), spoolDirectory: join(spoolDirectory, 'no') })
+    expect(await nowhere.list()).toHaveLength(1)
+  })
+
+  it('does not pass over a slice that cannot be read, as if it were not there', async () => {
+    await sql('CREATE TABLE numbers (wrong int)')
+    const owner = await started()
+    const { sliceId } = await publishInto(owner, numbers(5), { position: 9n })
+    await owner.close()
+    const path = join(spoolDirectory, waiting()[0])
+    const reader = stores.make(cluster.config(database), spool())
+    chmodSync(path, 0o666)
+    expect((await reader.list()).map((info) => info.sliceId)).toEqual([sliceId])
+    await expect(openNewest(reader)).rejects.toMatchObject({ code: 'ERR_UNSAFE_PATH' })
+    chmodSync(path, 0o600)
+    truncateSync(path, 20)
+    expect((await reader.list()).map((info) => [info.sliceId, info.position])).toEqual([[sliceId, 9n]])
+    expect(await openNewest(reader)).toBeNull()
+  })
+
+  it('needs the database to start', async () => {
+    cluster.stop('immediate')
+    const refused = stores.make(cluster.config(database), spool()).start()
+    await expect(refused)
+      .rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
+      .finally(() => cluster.start())
   })
 })

@@ -5,7 +5,7 @@ import { PostgresStore } from '../../src/store/postgres'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
 import { numbers, PostgresStores, publishInto, readAll, writeInto } from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
-import { codeThrown, rejection } from '../helpers/store-slices'
+import { closedWhileCreating, codeThrown, rejection } from '../helpers/store-slices'
 import { isAlive } from '../helpers/fixture'
 import { writeSlice } from '../helpers/slice-memory'
 
@@ -98,6 +98,16 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     expect(await store.list()).toEqual([])
   })
 
+  it('withdraws a slice that is being created while it is closed, and begins none after that', async () => {
+    const store = await started()
+    const { meanwhile } = await closedWhileCreating(store, '/nowhere')
+    expect(meanwhile).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    await store.start()
+    expect(await store.list()).toEqual([])
+    await publishInto(store, numbers(1))
+    expect(await store.list()).toHaveLength(1)
+  })
+
   it('keeps slices in the order of epoch, position and id, and forgets those before a reset', async () => {
     const store = await started({ keep: {} })
     await publishInto(store, numbers(1), { position: 9n })
@@ -113,7 +123,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     const stale = await store.create()
     expect(await store.beginEpoch()).toBe(3n)
     const result = { meta: {}, trailer: writeInto(stale, numbers(1)) }
-    await expect(stale.commit(result)).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    await expect(stale.commit(result)).rejects.toMatchObject({ code: 'ERR_EPOCH_CHANGED' })
     expect(await openNewest(store)).toBeNull()
     const { sliceId } = await publishInto(store, numbers(2))
     expect((await ids(store))[0]).toBe(sliceId)
@@ -144,6 +154,20 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     await again.remove(4n)
     await expect(again.remove(4n)).rejects.toMatchObject({ code: 'ERR_SLICE_NOT_FOUND' })
     expect(await ids(again)).toEqual([3n])
+  })
+
+  it('reads a long row without joining its beginning again with each piece', async () => {
+    const store = await started()
+    const long = 'x'.repeat(8 * 1024 * 1024)
+    const { sliceId } = await publishInto(store, (slice) => slice.table('long', [['note', 'text']]).row(long))
+    const source = await store.open(sliceId)
+    const concat = jest.spyOn(Buffer, 'concat')
+    const { rows } = await readAll(source)
+    const joined = concat.mock.results.reduce((sum, { value }) => sum + (value as Buffer).length, 0)
+    concat.mockRestore()
+    await source.close()
+    expect(rows).toEqual([['long', [long]]])
+    expect(joined).toBeLessThan(4 * long.length)
   })
 
   it('stays readable while somebody removes the slice', async () => {

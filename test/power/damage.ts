@@ -9,7 +9,7 @@ import type { Draw } from './draw'
  */
 export function damageSlice(directory: string, draw: Draw): number | undefined {
   const names = fs.existsSync(directory) ? fs.readdirSync(directory) : []
-  const [first, ...others] = names.filter((name) => parseSliceName(name) !== null)
+  const [first, ...others] = names.filter((name) => idOf(name) !== undefined)
   if (first === undefined) return undefined
   const name = draw.one([first, ...others])
   const fd = fs.openSync(join(directory, name), 'r+')
@@ -19,5 +19,11 @@ export function damageSlice(directory: string, draw: Draw): number | undefined {
   fs.writeSync(fd, Buffer.of(byte.readUInt8() ^ 0xff), 0, 1, middle)
   fs.fsyncSync(fd)
   fs.closeSync(fd)
-  return Number(parseSliceName(name)?.sliceId)
+  return idOf(name)
+}
+
+/** From a FileStore's name, or that which a command of the tests gives. */
+function idOf(name: string): number | undefined {
+  const id = parseSliceName(name)?.sliceId ?? /^stored-(\d+)$/.exec(name)?.[1]
+  return id === undefined ? undefined : Number(id)
 }

@@ -30,6 +30,8 @@ export type Line =
   | { readonly tell: 'durable'; readonly id: number }
   /** About to save a slice; it is published. */
   | { readonly tell: 'saving' | 'saved'; readonly position: number }
+  /** A slice is about to be written under this id, which no other one may ever have had. */
+  | { readonly tell: 'given'; readonly sliceId: number }
   /** These slices are gone for good. */
   | { readonly tell: 'removed'; readonly sliceIds: readonly number[] }
   /** A start was refused. */
@@ -40,6 +42,9 @@ export type Line =
   | { readonly tell: 'done' }
   /** Log and store are closed: all that was appended is durable. */
   | { readonly tell: 'closed' }
+
+/** Tells a program which of the programs it is. */
+export const PROGRAM_VARIABLE = 'FORKSNAP_POWER_PROGRAM'
 
 /** Written at once: what is told is told, even if the process dies in the next instant. */
 export function tell(line: Line): void {

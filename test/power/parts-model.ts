@@ -9,6 +9,7 @@ export class PartsModel implements Model {
   readonly #log = { acknowledged: 0, last: 0, resetting: undefined as number | undefined }
   readonly #epoch = { begun: 1, beginning: undefined as number | undefined }
   readonly #slices = { saved: 0, saving: 0 }
+  #givenId = 0
   /** Ids of slices that were removed or set aside. */
   readonly #gone = new Set<number>()
   /** Ids of slices that somebody has damaged and no start has told of. */
@@ -51,6 +52,10 @@ export class PartsModel implements Model {
         return
       case 'saved':
         this.#slices.saved = line.position
+        return
+      case 'given':
+        if (line.sliceId <= this.#givenId) throw new Loss(`the id ${line.sliceId} is given once more`)
+        this.#givenId = line.sliceId
         return
       case 'removed':
         for (const sliceId of line.sliceIds) this.#gone.add(sliceId)

@@ -7,9 +7,9 @@
  * STEPS is how many random steps there are, or their names with commas between them.
  */
 import { join } from 'node:path'
-import { FileOperationLog, FileStore, isForksnapError, Snapshotter } from '../../src/index'
+import { CommandStore, FileOperationLog, FileStore, isForksnapError, Snapshotter } from '../../src/index'
 import { Draw } from './draw'
-import { tell } from './lines'
+import { PROGRAM_VARIABLE, tell } from './lines'
 
 const [directory = '', seed = '1', policy = 'always', limit, then] = process.argv.slice(2)
 const draw = new Draw(Number(seed))
@@ -23,8 +23,34 @@ const APPENDS_MAX = 30
 /** A reset goes on from the next multiple, so that the last id tells how often the log was reset. */
 const IDS_OF_A_RESET = 1_000_000
 
+const slicesDirectory = join(directory, 'data', 'slices')
+const keep = { count: 3 }
+
+/** Its commands keep what they are given as a service would that never loses anything: all of that is their business. */
+class DurableCommands extends CommandStore {
+  constructor() {
+    const shell = (script: string) => ['sh', '-ec', script, 'sh', slicesDirectory, 'stored-{sliceId}'] as const
+    super({
+      directory: join(directory, 'data', 'index'),
+      command: shell('mkdir -p "$1"; cat > "$1/$2"; sync "$1/$2" "$1" "$1/.." "$1/../.."'),
+      readCommand: shell('cat "$1/$2"'),
+      removeCommand: shell('rm -f "$1/$2"; sync "$1"'),
+      keep,
+    })
+  }
+
+  override async create(): ReturnType<CommandStore['create']> {
+    const sink = await super.create()
+    tell({ tell: 'given', sliceId: Number(sink.sliceId) })
+    return sink
+  }
+}
+
 // Without the child's own syncs, so that the store's is what keeps a slice.
-const store = new FileStore({ directory: join(directory, 'data', 'slices'), keep: { count: 3 }, syncEveryBytes: 0 })
+const store =
+  process.env[PROGRAM_VARIABLE] === 'command-parts'
+    ? new DurableCommands()
+    : new FileStore({ directory: slicesDirectory, keep, syncEveryBytes: 0 })
 const log = new FileOperationLog({
   directory: join(directory, 'data', 'log'),
   fsync: policy as 'always' | 'everysec' | 'no',

@@ -16,6 +16,8 @@ export interface Probe {
   readonly killAt?: Failpoint | `${Failpoint}:${number}`
   /** Then this is done, and the power goes. Without it the power goes at once. */
   readonly work?: Work
+  /** Then, with power again, this is done, which finds what was lost. */
+  readonly after?: Work
   /** What becomes of names that were not synced; bytes are lost. Default `none`. */
   readonly names?: Fate
 }
@@ -49,13 +51,25 @@ export const probes: { readonly [step in SyncStep]?: Probe } = {
   'store.file.broken.directory-sync': { program: 'parts', before: 'save,save', damage: true, work: 0 },
   'store.file.epoch.sync': { program: 'parts', work: 'save,epoch' },
   'store.file.epoch.directory-sync': { program: 'parts', work: 'save,epoch' },
+  'store.command.start.directory-sync': {
+    program: 'command-parts',
+    before: 'save',
+    killAt: 'store.command.publish.directory-sync.before',
+    work: 0,
+  },
+  'store.command.begin.directory-sync': { program: 'command-parts', killAt: 'snapshot.commit.before', after: 'save' },
+  'store.command.publish.sync': { program: 'command-parts', work: 'save' },
+  'store.command.publish.directory-sync': { program: 'command-parts', work: 'save' },
+  'store.command.unlist.directory-sync': { program: 'command-parts', killAt: 'store.command.remove.after' },
+  'store.command.broken.directory-sync': { program: 'command-parts', before: 'save,save', damage: true, work: 0 },
+  'store.command.epoch.directory-sync': { program: 'command-parts', work: 'save,epoch' },
   'directory.create.sync': { program: 'engine', work: 3 },
   'directory.found.sync': { program: 'engine', killAt: 'directory.create.sync.before', work: 3 },
 }
 
 /** What was lost, or undefined; `skip` is a step whose syncs are left out. Throws if a failpoint was not reached. */
 export async function lossAt(probe: Probe, skip?: SyncStep): Promise<string | undefined> {
-  const { program, before, damage = false, killAt, work, names = 'none' } = probe
+  const { program, before, damage = false, killAt, work, after, names = 'none' } = probe
   const counts = { cuts: 0, kills: 0, recoveries: 0, operations: 0, acknowledged: 0, saved: 0 }
   const life = await Life.begin({ program, draw: new Draw(1), skip, policy: 'always' }, counts)
   try {
@@ -64,6 +78,7 @@ export async function lossAt(probe: Probe, skip?: SyncStep): Promise<string | un
     if (killAt !== undefined && !(await life.killAt(killAt))) throw new Error(`the program did not come to ${killAt}`)
     if (work === undefined) await life.lose(names, 'none')
     else await life.workAndLose(work, names, 'none')
+    if (after !== undefined) await life.work(after)
     await life.verify()
     return undefined
   } catch (error) {

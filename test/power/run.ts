@@ -4,14 +4,16 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { root } from './forgetful-disk'
-import type { Line } from './lines'
+import { type Line, PROGRAM_VARIABLE } from './lines'
 import { Loss } from './model'
 
 /** No program takes that long to notice that its disk is gone, or to close. */
 const MS_MAX = 60_000
 
-/** The programs whose power is cut. */
-export type Program = 'engine' | 'parts'
+/** The programs whose power is cut; the last are the parts with a CommandStore. */
+export type Program = 'engine' | 'parts' | 'command-parts'
+
+const FILES: { readonly [program in Program]: string } = { engine: 'engine', parts: 'parts', 'command-parts': 'parts' }
 
 /** One run of such a program, in a process of its own. */
 export class Run {
@@ -32,9 +34,12 @@ export class Run {
 
   constructor(program: Program, args: readonly string[], env: NodeJS.ProcessEnv, hear: (line: Line) => void) {
     this.#hear = hear
-    const path = join(root, 'dist', 'test', 'power', `${program}.js`)
+    const path = join(root, 'dist', 'test', 'power', `${FILES[program]}.js`)
     const stdio: ['pipe', 'pipe', 'pipe'] = ['pipe', 'pipe', 'pipe']
-    this.#child = spawn(process.execPath, [path, ...args], { stdio, env: { ...process.env, ...env } })
+    this.#child = spawn(process.execPath, [path, ...args], {
+      stdio,
+      env: { ...process.env, [PROGRAM_VARIABLE]: program, ...env },
+    })
     this.#child.stdin.on('error', () => undefined) // Nothing is written there; its end tells that this process is gone.
     this.#child.stderr.on('data', (data: Buffer) => (this.#stderr += data.toString()))
     this.recovered = new Promise((resolve) => (this.#toldRecovered = resolve))

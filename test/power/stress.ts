@@ -5,7 +5,7 @@
  *   npm run stress:power -- --mutations [--rounds 200]
  *
  * With `--mutations` it shows instead that the rounds would notice: for every step of src/failpoint.ts that syncs something
- * for a FileStore or a FileOperationLog, its syncs are left out, and then something must be lost within `--rounds` rounds or
+ * for a store or a log in files, its syncs are left out, and then something must be lost within `--rounds` rounds or
  * at the moment of probes.ts.
  */
 import { parseArgs } from 'node:util'
@@ -69,7 +69,8 @@ async function main(): Promise<void> {
   const ok = values.mutations
     ? await mutations(Number(values.rounds ?? 200))
     : (await rounds('engine', Number(values.rounds ?? 1000))) &&
-      (await rounds('parts', Number(values.rounds ?? 1000) / 5))
+      (await rounds('parts', Number(values.rounds ?? 1000) / 5)) &&
+      (await rounds('command-parts', Number(values.rounds ?? 1000) / 5))
   if (!ok) process.exitCode = 1
 }
 

@@ -5,7 +5,7 @@ import type { SliceMeta } from '../../src/slice/types'
 import { CommandStore, type CommandStoreOptions } from '../../src/store/command'
 import { openNewest } from '../../src/store/newest'
 import type { SliceInfo } from '../../src/store/store'
-import { codeThrown, readIds, writeContents } from '../helpers/store-slices'
+import { closedWhileCreating, codeThrown, readIds, writeContents } from '../helpers/store-slices'
 
 let directory: string
 const stores: CommandStore[] = []
@@ -111,12 +111,23 @@ describe('the index of a CommandStore', () => {
     await expect(publish(other)).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
   })
 
+  it('withdraws a slice that is being created while it is closed, and begins none after that', async () => {
+    const store = await started()
+    const { meanwhile, open } = await closedWhileCreating(store, store.directory)
+    expect(meanwhile).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    expect(open).toEqual([])
+    expect(readdirSync(store.directory).filter((name) => /^(begun|gone|pipe)-/.test(name))).toEqual([])
+    expect(existsSync(stored(1))).toBe(false)
+    await store.start()
+    expect((await publish(store)).sliceId).toBe(2n)
+  })
+
   it('does not publish a slice of an epoch that has ended', async () => {
     const store = await started()
     const sink = await store.create()
     const trailer = writeContents({ fd: sink.fd, sliceId: sink.sliceId, writing: sink.writing })
     await store.beginEpoch()
-    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_EPOCH_CHANGED' })
     expect(existsSync(stored(1))).toBe(false)
   })
 

@@ -24,7 +24,7 @@ describe('FileStore epochs', () => {
     const sink = await store.create()
     const trailer = writeContents(sink)
     await store.beginEpoch()
-    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_FENCED' })
+    await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_EPOCH_CHANGED' })
     expect(sliceFiles(store)).toEqual([])
   })
 

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path'
 import { FileStore } from '../../src/store/file'
 import {
+  closedWhileCreating,
   codeThrown,
   StoreBench,
   listedIds,
@@ -217,6 +218,16 @@ describe('FileStore cancel', () => {
     await committing
     await sink.cancel()
     expect(await listedIds(store)).toEqual([1n])
+  })
+
+  it('is what close() does to a slice that is being created, and it gives none after that', async () => {
+    const store = await bench.started()
+    const { meanwhile, open } = await closedWhileCreating(store, store.directory)
+    expect(meanwhile).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    expect(open).toEqual([])
+    expect(readdirSync(store.directory).filter((name) => name.includes('tmp'))).toEqual([])
+    await store.start()
+    expect((await publish(store)).sliceId).toBe(2n)
   })
 
   it('is what close() does to unfinished slices', async () => {

@@ -69,8 +69,9 @@ describe('meta that no slice can hold', () => {
     expect(refusal(() => value).message).toContain(problem)
   })
 
-  it.each([1, '1', -1n, null])('a position of %p', (position) => {
-    expect(refusal(() => ({ position })).message).toMatch(/^meta\(\)\.position must be a bigint from 0n; it is /)
+  it.each([1, '1', -1n, null, 2n ** 63n])('a position of %p', (position) => {
+    const range = /^meta\(\)\.position must be a bigint from 0n to 2n \*\* 63n - 1n; it is /
+    expect(refusal(() => ({ position })).message).toMatch(range)
   })
 
   it('what meta throws is the cause', () => {
@@ -86,6 +87,7 @@ describe('a position', () => {
   it('may be that of the newest slice or a later one', () => {
     expect(of({ position: 7n }, 7n).position).toBe(7n)
     expect(of({ position: 8n }, 7n).position).toBe(8n)
+    expect(of({ position: 2n ** 63n - 1n }, 7n).position).toBe(2n ** 63n - 1n)
   })
 
   it('may not be before it, nor missing where there was one', () => {

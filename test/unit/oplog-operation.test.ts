@@ -53,6 +53,7 @@ describe('encodeOperation', () => {
     ['a lone surrogate', { a: '\udfff' }],
     ['undefined', { a: undefined }],
     ['NaN', [NaN]],
+    ['-0, deep in it', { a: [1, { b: -0 }] }],
     ['a bigint', 1n],
     ['a Date', new Date(0)],
     ['itself', cyclic],

@@ -1,9 +1,32 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { assertSupported, isSupported, platformProblem } from '../../src/platform'
 
 const on = (platform: string, node = 'v24.0.0', mainThread = true): string | undefined =>
   platformProblem(platform, node, mainThread)
 
+/** Whether the ranges of package.json, each `^a.b.c` or `>=a.b.c`, admit a version. */
+function admitted(version: string): boolean {
+  const { engines } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as {
+    engines: { node: string }
+  }
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
+  return engines.node.split(' || ').some((range) => {
+    const [, kind, ...numbers] = /^(\^|>=)(\d+)\.(\d+)\.(\d+)$/.exec(range) ?? []
+    const [least = NaN, leastMinor = NaN, leastPatch = NaN] = numbers.map(Number)
+    if (major !== least) return kind === '>=' && major > least
+    return minor > leastMinor || (minor === leastMinor && patch >= leastPatch)
+  })
+}
+
 describe('platformProblem', () => {
+  it('says the same as the engines of package.json', () => {
+    const lines = Array.from({ length: 16 }, (_, i) => i + 16)
+    const versions = lines.flatMap((major) => [0, 11, 12, 19, 20, 21].map((minor) => `${major}.${minor}.0`))
+    const refused = versions.filter((version) => on('linux', `v${version}`) !== undefined)
+    expect(versions.filter((version) => !admitted(version))).toEqual(refused)
+  })
+
   it.each(['linux', 'darwin'])('finds none on %s with a supported Node', (platform) => {
     const versions = ['20.20.0', '20.20.2', '22.12.0', '22.23.1', '24.0.0', '25.1.0', '26.10.0', '120.1.2']
     for (const version of versions) expect([version, on(platform, `v${version}`)]).toEqual([version, undefined])

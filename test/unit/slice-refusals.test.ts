@@ -105,6 +105,7 @@ const REFUSED: readonly [ColumnType, unknown, string][] = [
   ['json', { a: undefined }, 'undefined at "a"'],
   ['json', [1, , 2], 'undefined at "[1]"'], // eslint-disable-line no-sparse-arrays
   ['json', { a: [NaN] }, 'NaN at "a[0]"'],
+  ['json', { a: [0, -0] }, '-0, which JSON writes as 0 at "a[1]"'],
   ['json', () => 1, 'function'],
   ['json', { a: 1n }, 'bigint'],
   ['json', new Date(0), 'not plain'],
@@ -155,6 +156,28 @@ describe('values that a column cannot hold', () => {
     const { rows, ends } = readSlice(bytes)
     expect(rows.map(([, [id]]) => id)).toEqual([1, 3])
     expect(ends).toEqual([['orders', 2]])
+  })
+
+  const HUGE = 1 << 30
+  /** As long as a text can be; only its pieces take memory as long as nobody looks at its characters. */
+  const hugeText = (): string => 'x'.repeat((1 << 29) - 24)
+  test.each<[type: string, make: () => unknown]>([
+    ['text', hugeText],
+    ['varchar(30)', hugeText],
+    ['bytea', () => new Uint8Array(HUGE)],
+    ['numeric', hugeText],
+    ['uuid', hugeText],
+    ['json', () => Array<string>(1024).fill('x'.repeat(HUGE / 1024))],
+    ['jsonb', () => ({ deep: [hugeText()] })],
+  ])('%s: a gigabyte is refused with its place, and takes no memory', (type, make) => {
+    writeSlice((slice) => {
+      const table = slice.table('orders', [['value', type as 'text']])
+      const value = make() as string
+      const before = process.memoryUsage().rss
+      const details = { code: 'ERR_INVALID_VALUE', table: 'orders', row: 1, column: 'value' }
+      expect(() => table.row(value)).toThrow(expect.objectContaining(details))
+      expect(process.memoryUsage().rss - before).toBeLessThan(32 * 1024 * 1024)
+    })
   })
 
   test('int8 that reads back as a number holds the safe range only', () => {

@@ -7,7 +7,7 @@ function setUp(options: Partial<SnapshotterOptions>) {
   const methods = ['start', 'create', 'list', 'beginEpoch', 'prune', 'close']
   const store = Object.fromEntries(methods.map((method) => [method, () => {}])) as never
   const { intervalMs, savePoints, retry } = resolveOptions({ store, write: () => undefined, intervalMs: 0, ...options })
-  const state = { running: false, changes: 0, begun: [] as string[], skipped: 0, retries: [] as number[] }
+  const state = { running: false, changes: 0, begun: [] as string[], skipped: 0, retries: [] as number[], stopped: 0 }
   const schedule = new Schedule(
     { intervalMs, savePoints, retry },
     {
@@ -16,6 +16,7 @@ function setUp(options: Partial<SnapshotterOptions>) {
       save: (reason) => begin(reason),
       skipped: () => state.skipped++,
       retrying: ({ delayMs }) => state.retries.push(delayMs),
+      stopped: () => state.stopped++,
     },
   )
   const begin = (reason: string) => {
@@ -183,11 +184,26 @@ describe('after a failure', () => {
     expect(state.begun).toEqual(['manual', 'manual', 'retry'])
   })
 
-  it('ends the schedule when a newer owner has taken over', () => {
-    const { schedule, begin, end } = setUp({ intervalMs: 1_000, retry })
+  it('ends the schedule when a newer owner has taken over, and says so once', () => {
+    const { schedule, state, begin, end } = setUp({ intervalMs: 1_000, retry })
+    schedule.start()
+    for (let save = 0; save < 2; save++) {
+      begin('manual')
+      end('failed', 'ERR_FENCED')
+    }
+    expect(jest.getTimerCount()).toBe(0)
+    expect(state).toMatchObject({ stopped: 1, retries: [] })
+  })
+
+  it('goes on when the save was in vain because of a new epoch: it is tried again, and counts as no failure', () => {
+    const { schedule, state, begin, end } = setUp({ intervalMs: 1_000_000, retry })
     schedule.start()
     begin('manual')
-    end('failed', 'ERR_FENCED')
-    expect(jest.getTimerCount()).toBe(0)
+    state.running = false
+    schedule.obsolete(new ForksnapError('ERR_EPOCH_CHANGED', 'for this test'))
+    jest.advanceTimersByTime(100)
+    expect(state.begun).toEqual(['manual', 'retry'])
+    end('failed')
+    expect(state).toMatchObject({ retries: [100, 100], stopped: 0 })
   })
 })

@@ -254,6 +254,7 @@ static answer respond(const header* in, const void* body) {
   if (in->opcode == FUSE_STATFS) return file_system();
   if (it == NULL) return fail(ENOENT);
   const struct fuse_mkdir_in* mkdir_in = body;
+  const struct fuse_mknod_in* mknod_in = body;
   const struct fuse_rename_in* rename_in = body;
   const struct fuse_rename2_in* rename2_in = body;
   const struct fuse_link_in* link_in = body;
@@ -266,6 +267,10 @@ static answer respond(const header* in, const void* body) {
       return set_attributes(it, body);
     case FUSE_MKDIR:
       return make(it, in, S_IFDIR | (mkdir_in->mode & 07777), (const char*)(mkdir_in + 1));
+    case FUSE_MKNOD:
+      // A FIFO is the kernel's; all that is on the disk is its name.
+      if (!S_ISFIFO(mknod_in->mode)) return fail(EPERM);
+      return make(it, in, S_IFIFO | (mknod_in->mode & 07777), (const char*)(mknod_in + 1));
     case FUSE_CREATE:
       return create(it, in, body);
     case FUSE_LINK:
@@ -317,6 +322,7 @@ request_kind fuse_kind(const void* request) {
       return SYNCS;
     case FUSE_CREATE:
     case FUSE_MKDIR:
+    case FUSE_MKNOD:
     case FUSE_LINK:
     case FUSE_UNLINK:
     case FUSE_RMDIR:
