@@ -41,6 +41,11 @@ export default tseslint.config(
     files: ['**/*.js', '**/*.cjs'],
     languageOptions: { sourceType: 'commonjs', globals: globals([...NODE_GLOBALS, ...COMMONJS_GLOBALS]) },
   },
+  {
+    // What runs in a browser.
+    files: ['examples/exchange/status/page/*.js'],
+    languageOptions: { sourceType: 'script', globals: globals(['document', 'fetch']) },
+  },
   { files: ['**/*.mjs'], languageOptions: { globals: globals(NODE_GLOBALS) } },
   prettier,
 )

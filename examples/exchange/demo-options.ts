@@ -1,23 +1,14 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import {
-  FileOperationLog,
-  ForksnapError,
-  FileStore,
-  PostgresOperationLog,
-  PostgresStore,
-  type OperationLog,
-  type SliceStore,
-} from 'forksnap'
+import { ForksnapError, type OperationLog, type SliceStore } from 'forksnap'
+import { checkPlace, describePlace, isPostgres, logDirectory, openLog, openStore, type Place } from './storage'
 
 const DEFAULTS = { orders: 1_000_000, rate: 5000, interval: 5000, seed: 1, snapshots: 0 }
 const POLICIES = ['always', 'everysec', 'no', 'off'] as const
 
 export interface Options extends Record<keyof typeof DEFAULTS, number> {
   readonly directory: string
-  /** `file`, or a `postgres://` URL. */
-  readonly store: string
+  readonly store: Place
   readonly log: (typeof POLICIES)[number]
   /** Begins the log anew after the newest slice where it ends before it; without it, such a log is refused. */
   readonly newLog: boolean
@@ -31,9 +22,7 @@ export function readOptions(): Options {
     options: { ...Object.fromEntries(names.map((name) => [name, text])), ...flags },
   }) as { values: Partial<Record<keyof Options, string>> & { 'new-log'?: boolean } }
   const { directory = './data', store = 'file', 'new-log': newLog = false } = values
-  if (store !== 'file' && !/^postgres(ql)?:/.test(store)) {
-    throw new RangeError('--store must be file or the URL of a database, postgres://...')
-  }
+  checkPlace(store, '--store')
   const log = POLICIES.find((policy) => policy === (values.log ?? 'everysec'))
   if (log === undefined) throw new RangeError(`--log must be one of ${POLICIES.join(', ')}`)
   const numbers = names.map((name) => [name, readNumber(name, values[name])])
@@ -56,36 +45,23 @@ export interface Persistence {
 
 /** Where slices and operations are kept. In PostgreSQL an operation is durable when it is committed, whatever `log` says. */
 export async function openPersistence(options: Pick<Options, 'directory' | 'store' | 'log'>): Promise<Persistence> {
-  const persistence = options.store === 'file' ? inFiles(options) : inPostgres(options)
-  if (options.log !== 'off') return persistence
-  // The slices would go on without it, and later it would be applied to a state that it does not belong to.
-  const found = await existingLog(options)
-  if (found === undefined) return persistence
-  throw new Error(`there is a log in ${found}: leave --log off out, or name another --directory or --store`)
-}
-
-function inFiles({ directory, log }: Pick<Options, 'directory' | 'log'>): Persistence {
+  const { directory, store, log } = options
+  const found = log === 'off' ? await existingLog(options) : undefined
+  if (found !== undefined) {
+    // The slices would go on without it, and later it would be applied to a state that it does not belong to.
+    throw new Error(`there is a log in ${found}: leave --log off out, or name another --directory or --store`)
+  }
   return {
-    store: new FileStore({ directory }),
-    log: log === 'off' ? undefined : new FileOperationLog({ directory: logDirectory(directory), fsync: log }),
-    where: `files in ${directory}`,
+    store: openStore(store, directory),
+    log: log === 'off' ? undefined : openLog(store, directory, log),
+    where: describePlace(store, directory),
   }
 }
-
-function inPostgres({ store, log }: Pick<Options, 'store' | 'log'>): Persistence {
-  return {
-    store: new PostgresStore({ connection: store }),
-    log: log === 'off' ? undefined : new PostgresOperationLog({ connection: store }),
-    where: 'tables in PostgreSQL',
-  }
-}
-
-const logDirectory = (directory: string): string => join(directory, 'log')
 
 /** Where there is a log already, for people. */
 async function existingLog({ directory, store }: Pick<Options, 'directory' | 'store'>): Promise<string | undefined> {
-  if (store === 'file') return existsSync(logDirectory(directory)) ? logDirectory(directory) : undefined
-  return (await hasEntries(new PostgresOperationLog({ connection: store }))) ? 'the table operation_log' : undefined
+  if (!isPostgres(store)) return existsSync(logDirectory(directory)) ? logDirectory(directory) : undefined
+  return (await hasEntries(openLog(store, directory, 'always'))) ? 'the table operation_log' : undefined
 }
 
 async function hasEntries(log: OperationLog): Promise<boolean> {

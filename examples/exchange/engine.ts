@@ -15,7 +15,7 @@ import { User, updateKey } from './user'
 export interface EngineOptions {
   readonly assets?: readonly AssetConfig[]
   readonly markets?: readonly MarketConfig[]
-  /** Whether market orders are accepted. Default false. It is not part of the state: replay with the same setting. */
+  /** Whether market orders are accepted. Default false. It is not part of the state. */
   readonly marketOrders?: boolean
 }
 
@@ -30,7 +30,8 @@ const KEY_LENGTH_MAX = 256
 export class Engine {
   readonly assets: ReadonlyMap<string, Asset>
   readonly markets: ReadonlyMap<string, Market>
-  readonly marketOrders: boolean
+  /** May be changed between operations. A log replays if this is then what it was, or true and no refusal is in the log. */
+  marketOrders: boolean
   readonly balances: Balances
   /** User `id` stands at `id - 1`. */
   readonly users: User[] = []

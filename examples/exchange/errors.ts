@@ -1,5 +1,12 @@
 /** Names of gRPC status codes; a server maps them to their numbers one to one. */
-export type ExchangeStatus = 'INVALID_ARGUMENT' | 'FAILED_PRECONDITION' | 'ALREADY_EXISTS' | 'RESOURCE_EXHAUSTED'
+export type ExchangeStatus =
+  | 'INVALID_ARGUMENT'
+  | 'FAILED_PRECONDITION'
+  | 'ALREADY_EXISTS'
+  | 'RESOURCE_EXHAUSTED'
+  /** Only a server says these two: the engine never does. */
+  | 'PERMISSION_DENIED'
+  | 'UNAVAILABLE'
 
 /**
  * An operation or query that the exchange refuses. Nothing has changed when it is thrown: every check stands before the
@@ -21,4 +28,9 @@ export function invalid(message: string): ExchangeError {
 
 export function notEnoughBalance(): ExchangeError {
   return new ExchangeError('FAILED_PRECONDITION', 'balance not enough')
+}
+
+/** Not now: nothing is wrong with what was asked for. */
+export function unavailable(message: string): ExchangeError {
+  return new ExchangeError('UNAVAILABLE', message)
 }
