@@ -204,7 +204,7 @@ describeUnless(reasonAgainstPostgres, 'the server with everything in PostgreSQL'
       { end_operation_log_id: '3', end_order_id: '1', end_trade_id: '0' },
     ])
     expect(await rows('SELECT id, order_side, price::text, frozen::text FROM order_slice')).toEqual([
-      { id: '1', order_side: 'BID', price: '1.50', frozen: '3.000000' },
+      { id: '1', order_side: 'BID', price: '1.50000000', frozen: '3.00000000' },
     ])
     expect(await rows('SELECT user_id, asset, t FROM balance_slice ORDER BY t')).toEqual([
       { user_id, asset: 'USDT', t: 1 },
