@@ -5,6 +5,7 @@ module.exports = {
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json' }] },
   moduleNameMapper: { '^forksnap$': '<rootDir>/src/index.ts' },
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/build', '<rootDir>/.cache'],
+  testSequencer: '<rootDir>/test/helpers/longest-first.js',
   maxWorkers: 2,
   testTimeout: 60000,
 }

@@ -57,7 +57,7 @@ describe("a child's set-up", () => {
     expect(targets.filter((target) => target === seen.file)).toHaveLength(2)
     expect(targets.some((target) => target.startsWith('socket:'))).toBe(true)
     expect(seen.parent).toMatchObject({
-      title: expect.not.stringContaining('forksnap') as string,
+      title: expect.not.stringMatching(/^forksnap/) as string,
       oomScoreAdj: seen.child.oomScoreAdj - 500,
     })
   })
