@@ -123,6 +123,7 @@ class Engine {
       const id = this.#state.position + 1
       const value = `${seed}-${id}-`.padEnd(this.#draw.whole(1, VALUE_BYTES_MAX), 'x')
       const operation = { cell: this.#draw.whole(1, CELLS), value }
+      if (this.#log.failure !== undefined) throw this.#log.failure
       tell({ tell: 'operation', id, ...operation })
       const { id: given, durable } = this.#log.append({ method: 'put', params: operation })
       if (given !== BigInt(id)) throw new Error(`operation ${id} got the id ${given}`)

@@ -91,6 +91,8 @@ async function append(): Promise<void> {
     const id = state.position + 1
     const value = `${seed}-${id}-`.padEnd(draw.whole(1, VALUE_BYTES_MAX), 'x')
     const operation = { cell: draw.whole(1, CELLS), value }
+    // A log that has failed takes no operation, so there is none to tell of: others that wait for the same slice come here too.
+    if (log.failure !== undefined) throw log.failure
     tell({ tell: 'operation', id, ...operation })
     const { durable } = log.append({ method: 'put', params: operation })
     state.apply(id, operation)

@@ -84,7 +84,7 @@ describe('a damaged slice', () => {
   it('is found where a name was changed so that it would sort as newer', async () => {
     const store = await bench.started()
     const { location } = await publish(store, { meta: { position: 5n } })
-    const newer = location.replace(/p\d+/, `p${'9'.padStart(19, '0')}`)
+    const newer = location.replace(/-p\d+-(?=i\d+\.slice$)/, `-p${'9'.padStart(19, '0')}-`)
     renameSync(location, newer)
     await expect(store.open(1n)).rejects.toMatchObject({ code: 'ERR_SLICE_CORRUPT', path: `${newer}.broken` })
   })
