@@ -17,6 +17,7 @@
         "native/heap_inherit.cc",
         "native/quiesce.cc",
         "native/smaps.cc",
+        "native/start_gate.cc",
         "native/status_page.cc",
         "native/threads.cc",
         "native/uv_pool.cc",
@@ -29,6 +30,8 @@
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": ["-fexceptions", "-Wall", "-Wextra", "-Wno-unused-parameter"],
       "conditions": [
+        # Symbols are looked up when the addon is loaded, and not in the pause of the first fork.
+        ["OS=='linux'", { "ldflags": ["-Wl,-z,now"] }],
         ["OS=='mac'", {
           "xcode_settings": {
             "GCC_ENABLE_CPP_EXCEPTIONS": "YES",

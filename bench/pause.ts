@@ -35,18 +35,20 @@ const later = (pick: (pause: PauseSample) => number): number[] =>
 const ratios = (pick: (round: PauseSamples) => number): number => median(samples.map(pick))
 const laterPause = (round: PauseSamples): number => median(round.laterPauses.map((pause) => pause.pauseMs))
 
+const PARTS = ['prepareMs', 'lookMs', 'inheritMs', 'forkMs', 'restoreMs', 'releaseMs', 'otherMs'] as const
+
+function parts(values: (pick: (pause: PauseSample) => number) => number[]): Figure[] {
+  return PARTS.map((part) => ({ name: `  ${part.slice(0, -2)}`, unit: 'ms', values: values((pause) => pause[part]) }))
+}
+
 const figures: Figure[] = [
   { name: 'anonymous resident memory', unit: 'MB', values: all((round) => round.residentBytes / 1e6) },
   { name: 'mappings', unit: '', values: all((round) => round.mappings) },
   { name: 'first pause of a process', unit: 'ms', values: first((pause) => pause.pauseMs) },
-  { name: '  fork() alone', unit: 'ms', values: first((pause) => pause.forkMs) },
+  ...parts(first),
   { name: 'fork() of plain C, all pages written', unit: 'ms', values: all((round) => round.floorMs) },
   { name: 'later pauses, trading in between', unit: 'ms', values: later((pause) => pause.pauseMs) },
-  ...(['prepareMs', 'lookMs', 'inheritMs', 'forkMs', 'restoreMs', 'releaseMs', 'otherMs'] as const).map((part) => ({
-    name: `  ${part.slice(0, -2)}`,
-    unit: 'ms',
-    values: later((pause) => pause[part]),
-  })),
+  ...parts(later),
   { name: 'fork() of plain C, no page written', unit: 'ms', values: all((round) => round.refloorMs) },
   { name: 'JSON.stringify', unit: 'ms', values: all((round) => round.stringifyMs) },
   { name: 'v8.serialize', unit: 'ms', values: all((round) => round.serializeMs) },

@@ -30,6 +30,27 @@ SignalBlock::~SignalBlock() {
   if (!abandoned_) pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
+#ifdef __linux__
+
+int CurrentCpu() { return sched_getcpu(); }
+
+void LeaveCpu(int cpu) {
+  cpu_set_t allowed;
+  // It fails where there are more processors than the set can name; then the child stays.
+  if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+#else
+
+int CurrentCpu() { return -1; }
+void LeaveCpu(int) {}
+
+#endif
+
 namespace {
 
 // What the child goes on ignoring. SIGPIPE and SIGXFSZ as Node has them: EPIPE and EFBIG are errors to report, not

@@ -32,6 +32,14 @@ struct ChildSetup {
 // parent is already gone, or descriptors of the parent could not be let go).
 bool SetUpChild(const ChildSetup& setup);
 
+// The processor that the calling thread runs on, or -1 where nobody knows.
+int CurrentCpu();
+
+// Moves the calling thread to another processor than `cpu`, if it may use one; from there on it may come back. The
+// kernel was seen to start a child on its parent's processor with another one idle, and to give it that for a whole
+// slice of 4 ms as soon as it had something to do, in the middle of the parent's pause.
+void LeaveCpu(int cpu);
+
 // Blocks every signal for the calling thread, and undoes that.
 class SignalBlock {
  public:

@@ -16,6 +16,7 @@
 #include "child_setup.h"
 #include "heap_inherit.h"
 #include "quiesce.h"
+#include "start_gate.h"
 #include "status_page.h"
 #include "threads.h"
 #include "v8_pool.h"
@@ -33,6 +34,8 @@ constexpr int kLookTries = 20;
 constexpr double kWholeMax = 9007199254740991.0;
 // The main thread is blocked while it waits for isolates, so that no more than a few milliseconds are allowed.
 constexpr auto kIsolatesWait = std::chrono::milliseconds(3);
+// Much longer than what the parent still has to do, and short beside what a child takes to write a slice.
+constexpr auto kStartWait = std::chrono::milliseconds(100);
 
 double MsSince(Clock::time_point since) {
   return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
@@ -160,10 +163,13 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
     result.inherit_ms = MsSince(before_inherit);
     if (result.error == 0) {
       result.syscall = "fork";
+      StartGate::Get().Shut();
+      const int parent_cpu = CurrentCpu();
       const auto before = Clock::now();
       result.pid = fork();
       result.error = result.pid < 0 ? errno : 0;
       if (result.pid == 0) {
+        LeaveCpu(parent_cpu);
         quiescence.AbandonInChild();
         parent_of_child = setup.parent;
         if (!SetUpChild(setup)) {
@@ -173,6 +179,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
         }
         block.Abandon();
         result.kind = ForkResult::Kind::kForked;
+        StartGate::Get().Await(kStartWait);
         return result;
       }
       result.fork_ms = MsSince(before);
@@ -188,6 +195,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
   const auto before_release = Clock::now();
   quiescence.End();
   result.release_ms = MsSince(before_release);
+  StartGate::Get().Open();
   return result;
 }
 

@@ -22,14 +22,18 @@ void GateRound::Park() {
   while (!over_) {
     if (changed_.wait_until(lock, deadline_) == std::cv_status::timeout) over_ = true;
   }
-  // The first to find the deadline passed must take the others with it: a half-parked round is of no use.
-  changed_.notify_all();
+  lock.unlock();
+  // Who leaves wakes the next one, also the first to find the deadline passed: a half-parked round is of no use.
+  changed_.notify_one();
 }
 
+// Only one is woken from here, and each wakes the next: all at once they would take the processor from the caller.
 void GateRound::Release() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  over_ = true;
-  changed_.notify_all();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    over_ = true;
+  }
+  changed_.notify_one();
 }
 
 int GateRound::Parked() const {

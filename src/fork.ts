@@ -17,6 +17,7 @@ import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
 import { aborted, AGAIN, isQuiescing, quiesce } from './quiesce'
 import { Reaper, type ChildEnd } from './reaper'
+import { rehearse } from './rehearse'
 
 const DEFAULT_PROGRESS_MS = 100
 const PARENT_OOM_SCORE = -1001
@@ -203,6 +204,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const native = binding()
   refuseInChild(native)
   if (job.signal?.aborted) throw aborted(job.signal)
+  rehearse(() => nativeOptions([], {}, useEfficiencyMode(undefined)))
   const startedMs = performance.now()
   const delay = measureLoopDelay()
   const page = native.openPage()

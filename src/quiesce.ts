@@ -36,6 +36,7 @@ const STALE_GC_MS = 50
 type Phase = 'scan' | 'collect' | 'pool' | 'recollect' | 'v8' | 'fork' | 'rest' | 'over'
 
 let quiescing = false
+let looked = false
 
 /** Whether threads are being parked right now, for a fork that is not yet. */
 export const isQuiescing = (): boolean => quiescing
@@ -238,7 +239,16 @@ class Quiescence<T> {
   private enterFork(): void {
     this.phase = 'fork'
     this.waitingFor = 'a Worker or another thread to come to rest; busy Workers should load forksnap/worker'
+    this.rehearseLook()
     setImmediate(this.tryFork)
+  }
+
+  /** The first look of a process takes several times as long as the next ones: it comes before the pause. */
+  private rehearseLook(): void {
+    if (looked) return
+    looked = true
+    this.native.quiesceLook()
+    this.native.quiesceReleaseIsolates()
   }
 
   private readonly tryFork = (): void => {

@@ -21,6 +21,8 @@
 #include "check.h"
 
 using forksnap::ChildSetup;
+using forksnap::CurrentCpu;
+using forksnap::LeaveCpu;
 using forksnap::SetUpChild;
 using forksnap::SignalBlock;
 
@@ -224,6 +226,33 @@ TEST(DiesWithTheParent) {
   CHECK_EQ(read(alive[0], &byte, 1), 0);
   CHECK_EQ(waitpid(parent, nullptr, 0), parent);
   CHECK_EQ(close(alive[0]), 0);
+}
+
+TEST(AChildLeavesItsParentsProcessorAndMayComeBack) {
+  cpu_set_t mine;
+  CHECK_EQ(sched_getaffinity(0, sizeof mine, &mine), 0);
+  auto same = [](const cpu_set_t& before) {
+    cpu_set_t now;
+    return sched_getaffinity(0, sizeof now, &now) == 0 && CPU_EQUAL(&now, &before);
+  };
+  if (CPU_COUNT(&mine) > 1) {
+    // The scheduler may have moved the thread back by the time that it asks.
+    bool moved = false;
+    for (int i = 0; i < 1000 && !moved; ++i) {
+      const int cpu = CurrentCpu();
+      LeaveCpu(cpu);
+      moved = CurrentCpu() != cpu;
+    }
+    CHECK(moved);
+    CHECK(same(mine));
+  }
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(CurrentCpu(), &one);
+  CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  LeaveCpu(CurrentCpu());
+  CHECK(same(one));
+  CHECK_EQ(sched_setaffinity(0, sizeof mine, &mine), 0);
 }
 
 TEST(TitleOomScoreAndCpus) {
