@@ -44,13 +44,14 @@ function paramsOf(body: Buffer, at: number): number {
 function decodeEntries(body: Buffer, bounds: readonly number[], firstId: bigint): LogEntry[] {
   const entries: LogEntry[] = []
   const count = bounds.length - 1
+  let id = firstId
   for (let first = 0, last = 0; first < count; first = last) {
     for (last = first + 1; last < count && bounds[last + 1] - bounds[first] <= TOGETHER_BYTES_MAX;) last++
     const params = parseTogether(body, bounds, first, last) ?? parseEach(body, bounds, first, last)
     for (let i = first; i < last; i++) {
       const at = bounds[i]
-      const id = firstId + BigInt(i)
       entries.push({ id, time: body.readDoubleLE(at + 8), method: methodOf(body, at), params: params[i - first] })
+      id += 1n
     }
   }
   return entries

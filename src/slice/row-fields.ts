@@ -221,8 +221,7 @@ export class LineFields implements RowFields {
   }
 
   private start(column: number): number {
-    if (column >= 0 && column < this.kinds.length) return this.bounds[column]
-    return this.misuse(column, '')
+    return this.kinds[column] === undefined ? this.misuse(column, '') : this.bounds[column]
   }
 
   private fieldOf(column: number): Field {
