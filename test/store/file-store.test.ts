@@ -16,6 +16,7 @@ import {
   codeThrown,
   StoreBench,
   listedIds,
+  openBelow,
   publish,
   readIds,
   rejection,
@@ -281,6 +282,36 @@ describe('FileStore remove', () => {
     for (const gone of [store.remove(2n), store.open(2n), store.remove(99n)]) {
       await expect(gone).rejects.toMatchObject({ code: 'ERR_SLICE_NOT_FOUND' })
     }
+  })
+})
+
+describe('a slice of many chunks', () => {
+  /** 5 MB: the next of its chunks is read while one is parsed. */
+  const LARGE = { rows: 5_000, width: 1_000 }
+
+  it('reads back whole, twice at once too', async () => {
+    const store = await bench.started()
+    await publish(store, LARGE)
+    const source = await store.open(1n)
+    const ids = Array.from({ length: LARGE.rows }, (_, i) => BigInt(i + 1))
+    expect(await Promise.all([readIds(source), readIds(source)])).toEqual([ids, ids])
+    await source.close()
+  })
+
+  it('ends with what a handler throws, or because it is closed, and leaves no descriptor', async () => {
+    const store = await bench.started()
+    await publish(store, LARGE)
+    const mine = new Error('mine')
+    const row = (): void => {
+      throw mine
+    }
+    const source = await store.open(1n)
+    expect(await rejection(source.read({ row }))).toBe(mine)
+    const closing: Promise<void>[] = []
+    const closed = rejection(source.read({ progress: () => closing.push(source.close()) }))
+    expect(await closed).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    await Promise.all(closing)
+    expect(openBelow(store.directory).filter((path) => path.endsWith('.slice'))).toEqual([])
   })
 })
 
