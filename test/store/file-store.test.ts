@@ -1,7 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import {
+  closeSync,
+  constants,
   existsSync,
   fstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -9,7 +13,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStore } from '../../src/store/file'
 import {
   closedWhileCreating,
@@ -312,6 +318,34 @@ describe('a slice of many chunks', () => {
     expect(await closed).toMatchObject({ code: 'ERR_INVALID_STATE' })
     await Promise.all(closing)
     expect(openBelow(store.directory).filter((path) => path.endsWith('.slice'))).toEqual([])
+  })
+})
+
+describe('a read that ends early', () => {
+  it('ends only once the chunk that it reads ahead is there: the descriptor may be closed then', async () => {
+    const store = await bench.started()
+    await publish(store, { rows: 5_000, width: 1_000 })
+    const source = await store.open(1n)
+    const fifo = join(bench.directory(), 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
+    const opening: Promise<FileHandle>[] = []
+    let ended = false
+    // Once all of the pool's threads wait for the pipe's other end, the chunk that is asked for next has to wait too.
+    const progress = (): void => {
+      if (opening.length > 0) throw new Error('mine')
+      for (let i = 0; i < threads; i++) opening.push(open(fifo, 'r'))
+    }
+    const reading = rejection(source.read({ progress })).finally(() => (ended = true))
+    while (opening.length === 0) await nextTurn()
+    for (let turn = 0; turn < 100; turn++) await nextTurn()
+    const endedBefore = ended
+    const writing = openSync(fifo, constants.O_RDWR)
+    expect((await reading).message).toBe('mine')
+    for (const handle of await Promise.all(opening)) await handle.close()
+    closeSync(writing)
+    await source.close()
+    expect(endedBefore).toBe(false)
   })
 })
 
