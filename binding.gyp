@@ -10,6 +10,7 @@
       "sources": [
         "native/addon.cc",
         "native/child_setup.cc",
+        "native/child_threads.cc",
         "native/child_watch.cc",
         "native/file_lock.cc",
         "native/fork.cc",

@@ -114,6 +114,8 @@ export interface NativeBinding {
   getpid(): number
   isInMicrotask(): boolean
   childExit(outcome: number, code: number, message: string): never
+  /** Whether so many threads of V8's run in the child from now on. */
+  childStartV8Workers(count: number): boolean
   childProgress(rows: number, bytes: number): void
   childResult(bytes: Uint8Array): boolean
   openPage(): StatusPage

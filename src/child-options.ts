@@ -9,13 +9,14 @@ const KEYS: readonly (keyof ChildOptions)[] = [
   'cpus',
   'oomScoreAdj',
   'coreDump',
+  'v8Workers',
   'efficiencyMode',
 ]
 
 /** Checks how a child is to be set up, and returns it. Throws `ERR_INVALID_ARGUMENT`. */
 export function checkChildOptions(name: string, child: ChildOptions): ChildOptions {
   check.checkOptions(name, child, KEYS)
-  const { title, nice, ioPriority, cpus, oomScoreAdj, coreDump, efficiencyMode } = child
+  const { title, nice, ioPriority, cpus, oomScoreAdj, coreDump, v8Workers, efficiencyMode } = child
   if (title !== undefined && (typeof title !== 'string' || title === '' || title.includes('\0'))) {
     throw invalidArgument(`${name}.title`, 'a text that is not empty', title)
   }
@@ -26,6 +27,7 @@ export function checkChildOptions(name: string, child: ChildOptions): ChildOptio
   if (cpus !== undefined) checkCpus(`${name}.cpus`, cpus)
   if (oomScoreAdj !== undefined) check.checkWhole(`${name}.oomScoreAdj`, oomScoreAdj, -1000, 1000)
   if (coreDump !== undefined) check.checkBoolean(`${name}.coreDump`, coreDump)
+  if (v8Workers !== undefined) check.checkWhole(`${name}.v8Workers`, v8Workers, 0, 16)
   if (efficiencyMode !== undefined && efficiencyMode !== 'auto') {
     check.checkBoolean(`${name}.efficiencyMode`, efficiencyMode)
   }

@@ -14,7 +14,16 @@ export interface ChildOptions {
   readonly oomScoreAdj?: number
   /** Whether a crash of the child may dump a core of the whole state. Default false. */
   readonly coreDump?: boolean
-  /** V8's `--efficiency-mode` in the child. Default 'auto': where it helps (Node 24 and newer). */
+  /**
+   * Threads that V8 gets in the child for concurrent compilation and parallel garbage collection, 0 to 16; they begin
+   * anew there, since none of the parent's survives the fork. Where the system refuses them the child does without.
+   * Default 2.
+   */
+  readonly v8Workers?: number
+  /**
+   * V8's `--efficiency-mode` in the child. Default 'auto': where it helps, in children without `v8Workers` on Node 24 and
+   * newer.
+   */
   readonly efficiencyMode?: 'auto' | boolean
 }
 

@@ -34,7 +34,7 @@ describe("a child's set-up", () => {
     expect(await run('group')).toEqual({ own: true })
   })
 
-  it('runs one thread, with no signal blocked and no handler of the parent', () => {
+  it('runs one thread where V8 has no workers, with no signal blocked and no handler of the parent', () => {
     const { child, parent } = seen
     expect(child).toMatchObject({ threads: '1', blocked: NONE, ignored: IGNORED })
     expect(BigInt(`0x${child.caught}`) & OWN_SIGNALS).toBe(0n)
