@@ -74,7 +74,7 @@ async function main(): Promise<void> {
       error === null ? resolve(bound) : reject(error),
     ),
   )
-  await serveParent(port, {})
+  await serveParent(port, { cpu: () => Promise.resolve(process.cpuUsage()) })
   server.forceShutdown()
   closeSync(fd)
 }

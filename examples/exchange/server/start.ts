@@ -179,6 +179,7 @@ async function startSnapshots(exchange: Exchange, persistence: Persistence, cont
     store: new ResettableStore(store, () => maintenance.emptied()),
     log,
     intervalMs: options.intervalMs,
+    child: options.idleSnapshots ? { cpuPriority: 'idle' } : {},
     stopWritesOnSaveError: options.stopWritesOnSaveError,
     meta: () => exchange.meta(),
     write: (slice) => exchange.write(slice),
