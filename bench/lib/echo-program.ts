@@ -29,9 +29,9 @@ class BatchFile {
 
   private async run(): Promise<void> {
     this.running = true
-    // All of this turn of the event loop goes into the first batch.
-    await new Promise(setImmediate)
     while (this.waiting.length > 0) {
+      // All of this turn of the event loop goes into the batch, as it does in the log of the exchange.
+      await new Promise(setImmediate)
       const batch = this.waiting
       this.waiting = []
       await writeFile(this.fd, batch.map(({ line }) => line).join(''))

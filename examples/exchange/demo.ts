@@ -145,7 +145,9 @@ async function main(): Promise<void> {
 async function run(options: Options, persistence: Persistence, stop: Stop): Promise<void> {
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
-  console.log(`process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`)
+  console.log(
+    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`,
+  )
   const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)
   const snapshotter = makeSnapshotter(persistence, state, options.interval, fillTo)

@@ -187,6 +187,10 @@ export function usage(): string {
     ...lines,
     `  --${'config FILE'.padEnd(34)} JSON with the same names; the command line wins`,
     '',
+    'SIGUSR2 takes a snapshot. SIGTERM and SIGINT end the server: calls that are running finish, a last snapshot is taken.',
+    'A second one, a second later or more, cuts off calls and snapshot; what is not closed within 3 s is left, with code 1.',
+    'Either way nothing is lost that was answered: it is in the log.',
+    '',
     'Others can see a command line: the URL of a database with its password belongs into the configuration file.',
   ].join('\n')
 }

@@ -16,7 +16,12 @@ const GC_KINDS: ReadonlyMap<unknown, string> = new Map([
  */
 export function registerProcess(registry: Registry): () => void {
   const registers = [registry]
-  gauge(registry, 'process_start_time_seconds', 'When the process began, Unix time', () => performance.timeOrigin / 1000)
+  gauge(
+    registry,
+    'process_start_time_seconds',
+    'When the process began, Unix time',
+    () => performance.timeOrigin / 1000,
+  )
   gauge(registry, 'process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
   gauge(registry, 'process_open_fds', 'Open file descriptors', openDescriptors)
   gauge(registry, 'nodejs_heap_size_total_bytes', 'Size of the heap', () => process.memoryUsage().heapTotal)
@@ -25,7 +30,12 @@ export function registerProcess(registry: Registry): () => void {
   const { user, system } = { user: 'process_cpu_user_seconds_total', system: 'process_cpu_system_seconds_total' }
   counter(registry, user, 'Time of processors in the program', () => process.cpuUsage().user / 1e6)
   counter(registry, system, 'Time of processors in the kernel', () => process.cpuUsage().system / 1e6)
-  const version = new Gauge({ name: 'nodejs_version_info', help: 'Version of Node', labelNames: ['version'], registers })
+  const version = new Gauge({
+    name: 'nodejs_version_info',
+    help: 'Version of Node',
+    labelNames: ['version'],
+    registers,
+  })
   version.set({ version: process.version }, 1)
   return observeCollections(
     new Histogram({

@@ -4,7 +4,20 @@ import { programOf } from './scripts'
 import { temporaryDirectory } from './server-program'
 
 const START = programOf('start')
-const SMALL = ['--interval', '1', '--rate', '200', '--orders', '300', '--users', '5', '--port', '0', '--status-port', '0']
+const SMALL = [
+  '--interval',
+  '1',
+  '--rate',
+  '200',
+  '--orders',
+  '300',
+  '--users',
+  '5',
+  '--port',
+  '0',
+  '--status-port',
+  '0',
+]
 /** A row of the table of snapshots: nine figures. */
 const ROW = /^ *\d+( +[\d.,]+){8}$/
 
