@@ -47,7 +47,7 @@ const CHANGING: readonly Rpc[] = [
 ]
 
 describe('absurd numbers are refused and change nothing', () => {
-  const absurd = ['NaN', 'Infinity', '-Infinity', '1e999', '1e3', '9'.repeat(10_000), `0.${'9'.repeat(10_000)}`, '0x10']
+  const absurd = ['NaN', 'Infinity', '-Infinity', '1e999', '1e1', '9'.repeat(10_000), `0.${'9'.repeat(10_000)}`, '0x10']
   const strange = [' 1', '1 ', '+1', '1,5', '.5', '5.', '--1', '-', '٣', '1\0', '１', '🙂']
 
   it.each([...absurd, ...strange].map((text) => ({ text, shown: JSON.stringify(text.slice(0, 20)) })))(
