@@ -89,6 +89,7 @@ ChildSetup SetupFrom(const Napi::Object& options) {
   setup.keep_stdio = options.Get("keepStdio").ToBoolean();
   setup.title = options.Get("title").ToString().Utf8Value();
   setup.nice = options.Get("nice").ToNumber().Int32Value();
+  setup.idle = options.Get("idle").ToBoolean();
   setup.io_priority = options.Get("ioPriority").ToNumber().Int32Value();
   setup.oom_score_adj = options.Get("oomScoreAdj").ToNumber().Int32Value();
   setup.core_dump = options.Get("coreDump").ToBoolean();

@@ -37,6 +37,7 @@ export interface NativeForkOptions {
   keepStdio: boolean
   title: string
   nice: number
+  idle: boolean
   /** Value for `ioprio_set`, or -1. */
   ioPriority: number
   cpus: readonly number[]

@@ -6,6 +6,12 @@ export interface ChildOptions {
   readonly title?: string
   /** Added to the parent's nice value, 0 to 19. Default 0. */
   readonly nice?: number
+  /**
+   * 'idle': the child runs where nobody else wants a processor, and gives way at once (Linux, SCHED_IDLE). A nice value does
+   * less: whoever wakes up may still have to wait until the child's slice is over. On a machine that is busy all the time
+   * such a child hardly gets on, so mind the limits. Default: unchanged.
+   */
+  readonly cpuPriority?: 'idle'
   /** I/O priority class (Linux). Default: unchanged. */
   readonly ioPriority?: 'idle' | 'best-effort-low'
   /** CPUs that the child may run on (Linux), numbers from 0. Default: the parent's. */

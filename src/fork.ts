@@ -30,6 +30,7 @@ function nativeOptions(keepFds: readonly number[], child: ChildOptions, keepStdi
     keepStdio,
     title: child.title ?? 'forksnap',
     nice: child.nice ?? 0,
+    idle: child.cpuPriority === 'idle',
     ioPriority: child.ioPriority === undefined ? -1 : IO_PRIORITIES[child.ioPriority],
     cpus: child.cpus ?? [],
     oomScoreAdj: child.oomScoreAdj ?? PARENT_OOM_SCORE,
