@@ -1,10 +1,14 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { plainConnection } from '../../src/postgres/connection'
 import type { PostgresStore } from '../../src/store/postgres'
+import { resolvePostgresOptions } from '../../src/store/postgres-options'
+import { WriterProcess } from '../../src/store/writer-process-client'
 import { reasonAgainstPostgres } from '../helpers/postgres'
 import type { Cut } from '../helpers/postgres-proxy'
+import { StoreServer } from '../helpers/postgres-server'
 import { numbers, publishInto, render, until, writeBytes, writeInto } from '../helpers/postgres-store'
 import { type StoreOptions, StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
@@ -136,26 +140,43 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     await tests.checkWorks(store, published ? [1n] : [])
   })
 
-  it.each(['store.postgres.fifo.before', 'store.postgres.fifo.after'])(
-    'leaves no folder if the writer process dies at %s',
-    async (failpoint) => {
-      const { TMPDIR: before } = process.env
-      const folder = mkdtempSync(join(tmpdir(), 'forksnap-temp-'))
-      process.env.FORKSNAP_FAILPOINT = failpoint
-      process.env.TMPDIR = folder
-      try {
-        const store = await started().finally(() => delete process.env.FORKSNAP_FAILPOINT)
-        await expect(store.create()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'EWRITERGONE' })
+  describe('the folder of a FIFO', () => {
+    let folder: string
+    beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'forksnap-temp-'))))
+    afterEach(() => rmSync(folder, { recursive: true }))
+
+    it.each(['store.postgres.fifo.before', 'store.postgres.fifo.after'])(
+      'is removed if the writer process dies at %s',
+      async (failpoint) => {
+        // In a process of its own: what Jest shows of the environment is a copy, which os.tmpdir() does not read.
+        const env = { FORKSNAP_FAILPOINT: failpoint, TMPDIR: folder }
+        const server = new StoreServer({ connection: tests.cluster.url(tests.database) }, { env })
+        await server.do('start')
+        expect(await server.do('save')).toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'EWRITERGONE' })
         expect(readdirSync(folder)).toEqual([])
-        await tests.checkWorks(store, [])
-        expect(readdirSync(folder)).toEqual([])
-      } finally {
-        if (before === undefined) delete process.env.TMPDIR
-        else process.env.TMPDIR = before
-        rmSync(folder, { recursive: true })
-      }
-    },
-  )
+      },
+    )
+
+    it.each(['cancelled', 'forgotten'])(
+      'is removed if the slice is %s before the parent has opened it',
+      async (how) => {
+        const store = await started()
+        const connection = tests.cluster.config(tests.database)
+        const { layout, owner, answerMs } = resolvePostgresOptions({ connection })
+        const publication = { epoch: store.epoch, ownerEpoch: store.epoch, owner }
+        const own = join(folder, 'own')
+        const writer = new WriterProcess(answerMs)
+        await writer.start()
+        const request = { connection: await plainConnection(connection), answerMs, layout, publication, folder: own }
+        const { sliceId, fifo } = await writer.ask('begin', request)
+        expect([existsSync(fifo), readdirSync(own)]).toEqual([true, ['slice']])
+        if (how === 'cancelled') await writer.ask('cancel', sliceId)
+        else await writer.close()
+        expect(existsSync(own)).toBe(false)
+        await writer.close()
+      },
+    )
+  })
 
   it('lets a slow database slow the child down and nobody else', async () => {
     const store = await started()
