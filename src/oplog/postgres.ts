@@ -263,6 +263,8 @@ export class PostgresOperationLog implements OperationLog {
   async #reset(position: bigint): Promise<void> {
     const running = this.#started()
     const { link, log, pending } = running
+    // With its failure a log has given its lock back.
+    if (pending.failure !== undefined) throw pending.failure
     await pending.until(pending.lastId)
     await step('oplog.postgres.reset', () => link.run((session) => emptyTable(session, log, position)))
     const { bound, group } = this.#options
