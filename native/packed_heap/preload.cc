@@ -211,6 +211,7 @@ void LeaveEnvironment(const char* own_path) {
     char* rest = found + length;
     while (*rest == ':' || *rest == ' ') ++rest;
     memmove(found, rest, strlen(rest) + 1);
+    for (char* last = list + strlen(list); last > list && (last[-1] == ':' || last[-1] == ' ');) *--last = '\0';
     if (*list == '\0') unsetenv("LD_PRELOAD");
   }
   unsetenv("FORKSNAP_PACKED_HEAP");

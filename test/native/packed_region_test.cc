@@ -131,6 +131,17 @@ TEST(ProtectionOfSlots) {
   CHECK_EQ(region.Protect(chunk + kSlot, 2 * kSlot, PROT_READ), ENOMEM);
 }
 
+TEST(ProtectionOfGroups) {
+  TestRegion region;
+  const uintptr_t chunk = region.MapAt(3 * kGroup);
+  Fill(chunk, 3 * kGroup, 4);
+  CHECK_EQ(region.Protect(chunk, 3 * kGroup, PROT_NONE), 0);
+  CHECK_EQ(region.Protect(chunk, 3 * kGroup, kReadWrite), 0);
+  CHECK(IsFilled(chunk, 3 * kGroup, 4));
+  CHECK_EQ(region.Protect(chunk, kGroup, kReadWrite), 0);
+  CHECK(IsFilled(chunk, 3 * kGroup, 4));
+}
+
 TEST(PartOfAReservationMayCatchAccesses) {
   TestRegion region;
   const uintptr_t chunk = region.MapAt(kSlot, PROT_NONE);
