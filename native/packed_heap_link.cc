@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <stdint.h>
 
+#include <vector>
+
 namespace forksnap {
 
 namespace {
@@ -29,22 +31,43 @@ Napi::Value PackedHeapStats(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// packedHeapCollapse(budgetMs): makes split pages huge again, one at least, until the budget is spent.
-Napi::Value PackedHeapCollapse(const Napi::CallbackInfo& info) {
-  static const auto collapse = Find<Collapse>("forksnap_packed_heap_collapse");
+// On a thread of libuv's pool: the kernel waits for all processors before it makes a page huge, milliseconds if they
+// are busy. No fork comes between, since the pool is parked for it.
+class CollapseWork : public Napi::AsyncWorker {
+ public:
+  CollapseWork(const Napi::Function& callback, double budget_ms)
+      : Napi::AsyncWorker(callback, "forksnap:collapse"), budget_ns_(static_cast<uint64_t>(budget_ms * 1e6)) {}
+
+  void Execute() override {
+    static const auto collapse = Find<Collapse>("forksnap_packed_heap_collapse");
+    state_ = collapse == nullptr ? kUnsupported : collapse(budget_ns_, figures_);
+  }
+
+  std::vector<napi_value> GetResult(Napi::Env env) override {
+    Napi::Object result = Napi::Object::New(env);
+    result["made"] = figures_[0];
+    result["refused"] = figures_[1];
+    result["finished"] = state_ != 0;
+    result["unsupported"] = state_ == kUnsupported;
+    return {env.Null(), result};
+  }
+
+ private:
+  static constexpr int kUnsupported = 2;
+  const uint64_t budget_ns_;
+  uint32_t figures_[2] = {};
+  int state_ = 0;
+};
+
+// packedHeapCollapse(budgetMs, callback): makes split pages huge again, one at least, until the budget is spent.
+void PackedHeapCollapse(const Napi::CallbackInfo& info) {
   const double budget_ms = info[0].As<Napi::Number>().DoubleValue();
   // Written so that NaN fails.
   if (!(budget_ms >= 0 && budget_ms <= 1000)) {
     throw Napi::Error::New(info.Env(), "packedHeapCollapse(budgetMs) takes milliseconds from 0 to 1000");
   }
-  uint32_t figures[2] = {};
-  const int state = collapse == nullptr ? 2 : collapse(static_cast<uint64_t>(budget_ms * 1e6), figures);
-  Napi::Object result = Napi::Object::New(info.Env());
-  result["made"] = figures[0];
-  result["refused"] = figures[1];
-  result["finished"] = state != 0;
-  result["unsupported"] = state == 2;
-  return result;
+  // Deletes itself.
+  (new CollapseWork(info[1].As<Napi::Function>(), budget_ms))->Queue();
 }
 
 }  // namespace

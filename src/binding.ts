@@ -144,7 +144,8 @@ export interface NativeBinding {
   flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean
   /** Null in a process whose heap is not packed (`forksnap exec`). */
   packedHeapStats(): PackedHeapStats | null
-  packedHeapCollapse(budgetMs: number): CollapseResult
+  /** On a thread of libuv's pool. One call at a time. */
+  packedHeapCollapse(budgetMs: number, done: (error: null, result: CollapseResult) => void): void
 }
 
 let loaded: NativeBinding | undefined

@@ -17,6 +17,8 @@ constexpr size_t kNone = SIZE_MAX;
 static_assert(kPagesPerSlot == 64, "a slot's pages are the bits of a word");
 static_assert(PackedRegion::kSlotsPerGroup == 8, "a group's slots are the bits of a byte");
 
+// Of what is in use, so much may be kept when it is free: a part of so many.
+constexpr size_t kIdleShare = 32;
 // A collapsed group has all its memory again: with fewer slots in use than this it would be mostly waste.
 constexpr unsigned kCollapseLiveSlots = 6;
 // What could not be given back is not tried again before this much more has come.
@@ -386,7 +388,7 @@ bool PackedRegion::DiscardGroup(size_t group) {
 
 // Some free memory is kept, since V8 returns chunks and asks for others all the time.
 void PackedRegion::GiveBack() {
-  const size_t share = live_pages_ / 12;
+  const size_t share = live_pages_ / kIdleShare;
   const size_t limit = share > idle_min_pages_ ? share : idle_min_pages_;
   if (idle_pages_ <= limit) {
     kept_pages_ = 0;
@@ -425,29 +427,42 @@ void PackedRegion::GiveBackSlots(size_t target, unsigned live_slots_max) {
 // ---- Huge pages again -----------------------------------------------------------------------------------------------
 
 PackedRegion::Collapsed PackedRegion::Collapse(uint64_t budget_ns) {
-  const Guard guard(*this);
   Collapsed result = {};
   const uint64_t until = NowNs() + budget_ns;
+  do {
+    const size_t group = NextToCollapse();
+    if (group == kNone) {
+      result.finished = true;
+      break;
+    }
+    // Without the lock: whoever needs a chunk meanwhile does not wait for it.
+    const int error = kernel::Advise(start_ + group * kGroup, kGroup, MADV_COLLAPSE);
+    if (error == 0) {
+      ++result.made;
+      const Guard guard(*this);
+      FillGroup(group);
+    } else if (error == EINVAL) {
+      result.unsupported = result.finished = true;
+      break;
+    } else {
+      ++result.refused;
+    }
+  } while (NowNs() < until);
+  return result;
+}
+
+// kNone once at the end, then from the beginning again.
+size_t PackedRegion::NextToCollapse() {
+  const Guard guard(*this);
   const size_t groups = committed_ / kSlotsPerGroup;
   while (collapse_next_ < groups) {
     const size_t group = collapse_next_++;
     const unsigned live = LiveSlots(group);
-    if (live == 0 || groups_[group].guarded != 0 || (groups_[group].holes && live < kCollapseLiveSlots)) continue;
-    const int error = kernel::Advise(start_ + group * kGroup, kGroup, MADV_COLLAPSE);
-    if (error == 0) {
-      ++result.made;
-      FillGroup(group);
-    } else if (error == EINVAL) {
-      result.unsupported = true;
-      collapse_next_ = groups;
-    } else {
-      ++result.refused;
-    }
-    if (NowNs() >= until) break;
+    if (live == 0 || groups_[group].guarded != 0) continue;
+    if (!groups_[group].holes || live >= kCollapseLiveSlots) return group;
   }
-  result.finished = collapse_next_ >= groups;
-  if (result.finished) collapse_next_ = 0;
-  return result;
+  collapse_next_ = 0;
+  return kNone;
 }
 
 PackedRegion::Stats PackedRegion::Read() {

@@ -44,7 +44,7 @@ class PackedRegion {
   };
 
   // Reserves `bytes`, a multiple of 2 MiB, near `hint`. Returns false, with errno, if the system refuses.
-  // Up to `idle_min` bytes, or a twelfth of what is in use if that is more, are kept when they are free.
+  // Up to `idle_min` bytes, or a 32nd part of what is in use if that is more, are kept when they are free.
   bool Reserve(size_t bytes, uintptr_t hint, size_t idle_min = 16 << 20);
   // For tests. Nothing of the region may be in use any more.
   void Release();
@@ -69,7 +69,8 @@ class PackedRegion {
   int Replace(uintptr_t start, size_t length, int prot);
 
   // Makes the pages of groups in use huge again, from where the last call has stopped, one at a time until `budget_ns`
-  // have passed. A group of which much has been given back is left as it is.
+  // have passed. A group of which much has been given back is left as it is. From one thread at a time; the others go
+  // on.
   Collapsed Collapse(uint64_t budget_ns);
 
   Stats Read();
@@ -120,6 +121,7 @@ class PackedRegion {
   int DiscardOpen(Pages pages, int advice);
   void Forget(size_t slot, uint64_t mask);
   void UnmapSlot(size_t slot, uint64_t mask);
+  size_t NextToCollapse();
   void DiscardIdleGroups(Pages pages);
   bool DiscardGroup(size_t group);
   void GiveBack();
