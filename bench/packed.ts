@@ -52,6 +52,7 @@ function figuresOf(name: string, round: PackedSamples): Figure[] {
     { name: '  writing a hundredth of the pages', unit: 'ms', values: judged(round, ({ writeMs }) => writeMs) },
     { name: '  making pages huge again', unit: 'ms', values: judged(round, ({ restMs }) => restMs) },
     { name: '  longest gap meanwhile', unit: 'ms', values: judged(round, ({ restGapMs }) => restGapMs) },
+    { name: '  longest gap in as long a time at rest', unit: 'ms', values: judged(round, (one) => one.quietGapMs) },
   ]
 }
 

@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import { runFork } from '../../src/fork'
 import { isMakingHugePages } from '../../src/huge-pages'
 import { measureLoopDelay } from '../../src/loop-delay'
@@ -16,6 +16,8 @@ export interface PackedSample {
   /** From the child's end until the pages are huge again, and the longest gap of the event loop in that time. */
   readonly restMs: number
   readonly restGapMs: number
+  /** The longest gap in the same time after that, with nothing to do. */
+  readonly quietGapMs: number
 }
 
 export interface PackedSamples {
@@ -81,11 +83,15 @@ async function sample(items: readonly Item[], round: number, flag: string): Prom
   })
   const ended = performance.now()
   const delay = measureLoopDelay()
-  while (isMakingHugePages()) await setImmediate()
+  // Not turn after turn: a thread that never rests is itself taken off its processor now and then.
+  while (isMakingHugePages()) await setTimeout(1)
   const restMs = performance.now() - ended
-  const { longestGapMs } = await delay.stop()
-  await setTimeout(BETWEEN_MS)
-  return { pauseMs, forkMs, writeMs, restMs, restGapMs: longestGapMs }
+  const { longestGapMs: restGapMs } = await delay.stop()
+  const quiet = measureLoopDelay()
+  const quietEnds = performance.now() + Math.max(restMs, BETWEEN_MS)
+  while (performance.now() < quietEnds) await setTimeout(1)
+  const { longestGapMs: quietGapMs } = await quiet.stop()
+  return { pauseMs, forkMs, writeMs, restMs, restGapMs, quietGapMs }
 }
 
 async function main(megabytes: number, snapshots: number): Promise<PackedSamples> {
