@@ -23,6 +23,12 @@
 #include "region.h"
 
 #define FORKSNAP_EXPORT extern "C" __attribute__((visibility("default")))
+// As the C library's headers declare its functions.
+#ifdef __GLIBC__
+#define FORKSNAP_THROW noexcept
+#else
+#define FORKSNAP_THROW
+#endif
 
 // Exported by every Node; missing in the shells and tools on the way to one.
 extern "C" __attribute__((weak)) void node_module_register(void*);
@@ -244,28 +250,30 @@ __attribute__((constructor)) void Start() {
 
 // ---- The C library's functions --------------------------------------------------------------------------------------
 
-FORKSNAP_EXPORT void* mmap(void* hint, size_t length, int prot, int flags, int fd, off_t offset) noexcept {
+FORKSNAP_EXPORT void* mmap(void* hint, size_t length, int prot, int flags, int fd, off_t offset) FORKSNAP_THROW {
   return Map(hint, length, prot, flags, fd, offset, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
 }
 
-FORKSNAP_EXPORT void* mmap64(void* hint, size_t length, int prot, int flags, int fd, off_t offset) noexcept {
+#ifdef __GLIBC__
+FORKSNAP_EXPORT void* mmap64(void* hint, size_t length, int prot, int flags, int fd, off_t offset) FORKSNAP_THROW {
   return Map(hint, length, prot, flags, fd, offset, reinterpret_cast<uintptr_t>(__builtin_return_address(0)));
 }
+#endif
 
-FORKSNAP_EXPORT int munmap(void* start, size_t length) noexcept {
+FORKSNAP_EXPORT int munmap(void* start, size_t length) FORKSNAP_THROW {
   return Result(Unmap(reinterpret_cast<uintptr_t>(start), length));
 }
 
-FORKSNAP_EXPORT int mprotect(void* start, size_t length, int prot) noexcept {
+FORKSNAP_EXPORT int mprotect(void* start, size_t length, int prot) FORKSNAP_THROW {
   return Result(Protect(reinterpret_cast<uintptr_t>(start), length, prot));
 }
 
-FORKSNAP_EXPORT int madvise(void* start, size_t length, int advice) noexcept {
+FORKSNAP_EXPORT int madvise(void* start, size_t length, int advice) FORKSNAP_THROW {
   return Result(Advise(reinterpret_cast<uintptr_t>(start), length, advice));
 }
 
 // Nobody moves the V8 heap. If somebody did, its slot would be a hole in the region: refused, as the kernel may.
-FORKSNAP_EXPORT void* mremap(void* old, size_t old_length, size_t length, int flags, ...) noexcept {
+FORKSNAP_EXPORT void* mremap(void* old, size_t old_length, size_t length, int flags, ...) FORKSNAP_THROW {
   va_list list;
   va_start(list, flags);
   void* const target = (flags & MREMAP_FIXED) != 0 ? va_arg(list, void*) : nullptr;
