@@ -16,6 +16,7 @@
         "native/fork.cc",
         "native/gate.cc",
         "native/heap_inherit.cc",
+        "native/packed_heap_link.cc",
         "native/quiesce.cc",
         "native/smaps.cc",
         "native/start_gate.cc",
@@ -49,6 +50,20 @@
     },
   ],
   "conditions": [
+    ["OS=='linux'", {
+      "targets": [
+        {
+          # What `forksnap exec` preloads. Not an addon: it stands before the C library in every process of the command.
+          "target_name": "forksnap_packed_heap",
+          "type": "shared_library",
+          "product_prefix": "",
+          "sources": ["native/packed_heap/preload.cc", "native/packed_heap/region.cc"],
+          "cflags_cc": ["-std=gnu++20", "-fvisibility=hidden", "-fno-threadsafe-statics", "-Wall", "-Wextra"],
+          # It must load into programs that have no C++ library.
+          "ldflags": ["-Wl,-z,now", "-Wl,--as-needed", "-static-libgcc"],
+        },
+      ],
+    }],
     ["OS!='win' and has_test_helper==1", {
       "targets": [
         {

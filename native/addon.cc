@@ -4,6 +4,7 @@
 #include "child_watch.h"
 #include "file_lock.h"
 #include "fork.h"
+#include "packed_heap_link.h"
 #include "quiesce.h"
 
 // Read from the file by src/binding.ts before it loads it: the addon uses V8's own interface, and in a Node with
@@ -18,6 +19,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   forksnap::InitFork(env, exports);
   forksnap::InitChildWatch(env, exports);
   forksnap::InitFileLock(env, exports);
+  forksnap::InitPackedHeap(env, exports);
   return exports;
 }
 

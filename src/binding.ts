@@ -76,6 +76,24 @@ export interface QuiesceProgress {
   isolates: number
 }
 
+/** In bytes: used by V8, free but kept, ever used, reserved address space. */
+export interface PackedHeapStats {
+  liveBytes: number
+  idleBytes: number
+  committedBytes: number
+  reservedBytes: number
+}
+
+export interface CollapseResult {
+  /** Pages of 2 MiB that are huge now, and those that the kernel refused. */
+  made: number
+  refused: number
+  /** The end of the heap has been reached; the next call begins anew. */
+  finished: boolean
+  /** Neither the heap nor the kernel is of the kind: further calls are in vain. */
+  unsupported: boolean
+}
+
 export interface NativeWaitStatus {
   pid: number
   exited: boolean
@@ -127,12 +145,17 @@ export interface NativeBinding {
   readonly WNOHANG: number
   ChildWatch: new (pid: number, onEnd: () => void) => ChildWatch
   flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean
+  /** Null in a process whose heap is not packed (`forksnap exec`). */
+  packedHeapStats(): PackedHeapStats | null
+  /** On a thread of libuv's pool. One call at a time. */
+  packedHeapCollapse(budgetMs: number, done: (error: null, result: CollapseResult) => void): void
 }
 
 let loaded: NativeBinding | undefined
 let failure: ForksnapError | undefined
 
-function packageRoot(): string {
+/** The folder of this package's package.json. */
+export function packageRoot(): string {
   let directory = __dirname
   while (!existsSync(path.join(directory, 'package.json'))) {
     const parent = path.dirname(directory)
@@ -171,7 +194,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'quiesceExcusePool' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'packedHeapCollapse' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

@@ -15,6 +15,7 @@ import { forkFailed } from './fork-failed'
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
+import { bareChildBegan } from './huge-pages'
 import { aborted, AGAIN, isQuiescing, quiesce } from './quiesce'
 import { Reaper, type ChildEnd } from './reaper'
 import { rehearse } from './rehearse'
@@ -304,5 +305,6 @@ export function fork(): number {
         'Try again in a later turn of the event loop, or use forkChild(), which can wait.',
     )
   }
+  bareChildBegan(result.pid)
   return result.pid
 }

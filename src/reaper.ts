@@ -1,6 +1,7 @@
 import os from 'node:os'
 import { binding, type ChildWatch } from './binding'
 import { errnoOf } from './errors'
+import { childBegan, childEnded } from './huge-pages'
 import { waitpidRaw, WNOHANG, type WaitStatus } from './wait'
 
 /** `unknown`: somebody else took the status, or SIGCHLD is ignored; the child is gone, how it ended nobody knows. */
@@ -26,6 +27,7 @@ export class Reaper {
     usePidfd = true,
   ) {
     this.ended = new Promise((resolve) => (this.settle = resolve))
+    childBegan()
     if (usePidfd) this.openWatch()
     // Asked once the pidfd is open: if the child is still ours then, the pidfd stands for it, and not for a process that has
     // got its number since.
@@ -71,6 +73,7 @@ export class Reaper {
       clearInterval(this.timer)
       process.off('SIGCHLD', this.look)
     }
+    childEnded()
     this.settle(end)
   }
 

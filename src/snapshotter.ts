@@ -5,6 +5,7 @@ import { ForksnapError, isForksnapError } from './errors'
 import { tell, type CleanupStep, type SnapshotterEvents } from './events'
 import { assertWritable, healthOf, type Health } from './health'
 import { resolveOptions, type ResolvedOptions, type SnapshotterOptions } from './options'
+import { packedHeapBytes } from './packed-heap'
 import { assertSupported } from './platform'
 import type { Saved, SaveReason } from './saved'
 import { Schedule } from './schedule'
@@ -156,7 +157,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
 
   /** The figures as they are now, in an object of their own. */
   get stats(): SnapshotterStats {
-    return this.#stats.read()
+    return { ...this.#stats.read(), packedHeapBytes: packedHeapBytes() }
   }
 
   get health(): Health {

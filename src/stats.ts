@@ -59,6 +59,8 @@ export interface SnapshotterStats {
   scheduleStopped: { code: string; message: string } | null
   /** Attempts to fork that found the other threads too busy. */
   busy: number
+  /** Bytes of the V8 heap that are packed into huge pages (`forksnap exec`); 0 where it is not. */
+  packedHeapBytes: number
   /** Times that something failed which does not concern the slice: removing old ones, pruning the log, cleaning up. */
   cleanupFailures: number
   /** The last of those failures; null if there was none. */
@@ -98,6 +100,7 @@ const INITIAL: SnapshotterStats = {
   retries: 0,
   scheduleStopped: null,
   busy: 0,
+  packedHeapBytes: 0,
   cleanupFailures: 0,
   lastCleanupError: null,
 }

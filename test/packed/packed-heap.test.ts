@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs'
+import { packedHeapEnvironment, packedHeapLibrary } from '../../src/packed-heap'
+import { Fixture, runFixture } from '../helpers/fixture'
+
+const library = packedHeapLibrary()
+const onLinux = 'path' in library
+if (!onLinux && process.platform === 'linux' && process.arch === 'x64') throw new Error(library.problem)
+
+function packed(inherit = false): Record<string, string> {
+  if (!('path' in library)) throw new Error(library.problem)
+  const { LD_PRELOAD } = process.env
+  const environment = packedHeapEnvironment(LD_PRELOAD === undefined ? {} : { LD_PRELOAD }, library.path, inherit)
+  return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value ?? '']))
+}
+
+function hasHugePages(): boolean {
+  return /\[(always|madvise)\]/.test(readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'latin1'))
+}
+
+const MIB = 1 << 20
+;(onLinux ? describe : describe.skip)('a packed heap', () => {
+  it('gives children the right state under collection, compilation, a saturated pool and a busy Worker', async () => {
+    const args = ['--forks', '20', '--objects', '10000', '--pbkdf2', '4', '--json']
+    expect(await runFixture<object>('stress', args, { env: packed() })).toMatchObject({ forks: 20, failures: 0 })
+  })
+
+  it('gives memory back when it shrinks, as far as V8 does', async () => {
+    type Found = { full: number; shrunk: number; idle: number }
+    const scattered = await runFixture<Found>('packed-heap', ['shrink'])
+    const found = await runFixture<Found>('packed-heap', ['shrink'], { env: packed() })
+    // From Node 22 on V8 itself keeps nearly all of it for some seconds.
+    if (process.version.startsWith('v20.')) expect(scattered.full - scattered.shrunk).toBeGreaterThan(100 * MIB)
+    expect(found.idle).toBeLessThanOrEqual(16 * MIB)
+    expect(found.full - found.shrunk).toBeGreaterThan(0.9 * (scattered.full - scattered.shrunk) - 16 * MIB)
+  })
+
+  it('is shared by Worker threads', async () => {
+    const sum = 5 * ((100_000 * 99_999) / 2) + 100_000 * 10
+    const own = 100_000 * 99_999 + 2 * 100_000
+    expect(await runFixture('packed-heap', ['workers'], { env: packed() })).toEqual({
+      sums: [sum, sum, sum],
+      own: [own, own, own, own, own],
+    })
+  })
+
+  it('stays out of the programs that it starts, unless asked to go there', async () => {
+    const alone = { packed: true, child: [process.env.LD_PRELOAD ?? null, null] }
+    expect(await runFixture('packed-heap', ['child'], { env: packed() })).toEqual(alone)
+    const { LD_PRELOAD, FORKSNAP_PACKED_HEAP } = packed()
+    const both = { packed: true, child: [LD_PRELOAD, FORKSNAP_PACKED_HEAP] }
+    expect(await runFixture('packed-heap', ['child'], { env: packed(true) })).toEqual(both)
+  })
+
+  it('is as large as --max-old-space-size allows', async () => {
+    const nodeOptions = ['--max-old-space-size=64']
+    const { signal, stderr } = await new Fixture('packed-heap', ['outOfMemory'], { env: packed(), nodeOptions }).closed
+    expect(signal).toMatch(/SIGABRT|SIGTRAP|SIGILL/)
+    expect(stderr).toContain('JavaScript heap out of memory')
+  })
+
+  it('can be written out as a heap snapshot', async () => {
+    const { nodes } = await runFixture<{ nodes: number }>('packed-heap', ['heapSnapshot'], { env: packed() })
+    expect(nodes).toBeGreaterThan(10_000)
+  })
+  ;(onLinux && hasHugePages() ? it : it.skip)('is made of huge pages again after a child', async () => {
+    type Found = { childRight: boolean; parentRight: boolean; before: number; split: number }
+    const found = await runFixture<Found>('packed-heap', ['hugeAgain'], { env: packed() })
+    expect(found).toMatchObject({ childRight: true, parentRight: true })
+    expect(found.before).toBeGreaterThan(100 * MIB)
+    expect(found.split).toBeLessThan(found.before / 2)
+  })
+})
