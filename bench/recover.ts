@@ -110,7 +110,7 @@ async function measureReplay(directory: string, logged: readonly Operation[]): P
   const log = new FileOperationLog({ directory: join(directory, 'log') })
   globalThis.gc?.()
   const replayed = new Engine()
-  const replay = (entry: LogEntry): unknown => replayed.apply(entry as unknown as Operation)
+  const replay = (entry: LogEntry): unknown => replayed.replay(entry as unknown as Operation)
   const report = await recover({ store, log, restore: restoreHandlers(replayed), replay })
   await log.close()
   await store.close()

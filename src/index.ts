@@ -23,7 +23,7 @@ export type { SliceHandlers, SliceInfo, SliceSink, SliceSource, SliceStore, Slic
 export { timestampToMs } from './slice/time'
 export type { FileStoreOptions } from './store/file-options'
 export { recover, type RecoverOptions, type RecoverProgress, type RecoverReport } from './recover'
-export type { PassedOver, RecoveredLog, RecoveredSlice, RestoreHandlers, RowHandler } from './recover'
+export type { FieldsHandler, PassedOver, RecoveredLog, RecoveredSlice, RestoreHandlers, RowHandler } from './recover'
 export type { KeepPolicy } from './store/retention'
 export type { BackOff } from './back-off'
 export type { CleanupStep } from './events'

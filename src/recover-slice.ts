@@ -2,15 +2,19 @@ import { isThenable } from './checks'
 import { ForksnapError } from './errors'
 import type { RecoverOptions } from './recover'
 import { throwIfAborted } from './shared-work'
-import type { JsonValue, ReadValue, SliceMeta } from './slice/types'
+import type { JsonValue, ReadValue, RowFields, SliceMeta } from './slice/types'
 import { openNewest } from './store/newest'
 import type { SliceHandlers, SliceInfo, SliceSource } from './store/store'
 
 /** Takes a row's values in the order of the table's columns. The array is the handler's to keep. */
 export type RowHandler = (row: ReadValue[]) => unknown
 
+/** Takes a row's fields, which it decodes as it needs them: see `RowFields`. Valid during the call only. */
+export type FieldsHandler = (fields: RowFields) => unknown
+
+/** `(row) => ...` for rows of values; `{ fields: (fields) => ... }` for large tables, whose numbers need no text. */
 export interface RestoreHandlers {
-  readonly [table: string]: RowHandler
+  readonly [table: string]: RowHandler | { readonly fields: FieldsHandler }
 }
 
 export interface RecoveredSlice {
@@ -89,7 +93,18 @@ function handlersOf(options: RecoverOptions, { info: { sliceId } }: SliceSource)
   const { restore, blobs = {}, onProgress, signal } = options
   let current: RowHandler = () => undefined
   return {
-    table: (name) => (current = firstChecked(name, restore[name], (handler) => (current = handler))),
+    table: (name) => {
+      const handler = restore[name]
+      if (typeof handler !== 'function') current = () => refuseRow(name)
+      else current = firstChecked(name, handler, () => (current = handler))
+    },
+    fields: (name) => {
+      const handler = restore[name]
+      if (typeof handler === 'function') return undefined
+      const { fields } = handler
+      let take: FieldsHandler = firstChecked(name, fields, () => (take = fields))
+      return (row) => void take(row)
+    },
     row: (_table, values) => void current(values),
     blob: (name, data) => void blobs[name]?.(data),
     progress: (bytes, bytesTotal) => {
@@ -100,11 +115,17 @@ function handlersOf(options: RecoverOptions, { info: { sliceId } }: SliceSource)
 }
 
 /** The handler of a table with a look at what it returns for the first row: a promise would not be waited for. */
-function firstChecked(table: string, handler: RowHandler, goOn: (handler: RowHandler) => void): RowHandler {
+function firstChecked<T>(table: string, handler: (row: T) => unknown, goOn: () => void): (row: T) => void {
   return (row) => {
-    goOn(handler)
+    goOn()
     if (!isThenable(handler(row))) return
     const message = `The handler of table ${JSON.stringify(table)} returned a promise; rows are restored synchronously`
     throw new ForksnapError('ERR_INVALID_ARGUMENT', message, { table })
   }
+}
+
+/** A store of somebody else may not know of fields. */
+function refuseRow(table: string): never {
+  const message = `The store delivers no fields, which the handler of ${JSON.stringify(table)} wants: give it (row) => ...`
+  throw new ForksnapError('ERR_INVALID_ARGUMENT', message, { table })
 }

@@ -6,15 +6,16 @@ import { throwIfAborted } from './shared-work'
 import type { SliceStore } from './store/store'
 
 export type { RecoveredLog } from './recover-log'
-export type { PassedOver, RecoveredSlice, RestoreHandlers, RowHandler } from './recover-slice'
+export type { FieldsHandler, PassedOver, RecoveredSlice, RestoreHandlers, RowHandler } from './recover-slice'
 
 export interface RecoverOptions {
   readonly store: SliceStore
   /** The log after the slice. Without it the state is the slice's. */
   readonly log?: OperationLog
   /**
-   * What restores a row, by table. Every table of the slice must have one; `() => {}` ignores it. They are synchronous
-   * and called in the order of the slice. What they throw ends the recovery and passes through as it is.
+   * What restores a row, by table: a function that takes an array of values, or `{ fields }` with one that takes a
+   * `RowFields`, several times as fast. Every table of the slice must have one; `() => {}` ignores it. They are
+   * synchronous and called in the order of the slice. What they throw ends the recovery and passes through as it is.
    */
   readonly restore: RestoreHandlers
   /** What restores a blob, by name. As for tables, every blob of the slice must have one. */
@@ -114,8 +115,8 @@ function checkOptions(options: RecoverOptions): void {
   check.checkOptions('options', options, KEYS)
   const { store, log, blobs, check: checkSlice, replay, onProgress, signal, readOnly, allowLogBehind } = options
   check.checkMethods('store', store, ['start', 'list', 'open'])
-  checkHandlers('restore', options.restore)
-  if (blobs !== undefined) checkHandlers('blobs', blobs)
+  checkHandlers('restore', options.restore, checkRestoreHandler)
+  if (blobs !== undefined) checkHandlers('blobs', blobs, check.checkFunction)
   if (checkSlice !== undefined) check.checkFunction('check', checkSlice)
   if (log !== undefined) {
     check.checkMethods('log', log, ['start', 'read', 'reset'])
@@ -127,7 +128,18 @@ function checkOptions(options: RecoverOptions): void {
   if (allowLogBehind !== undefined) check.checkBoolean('allowLogBehind', allowLogBehind)
 }
 
-function checkHandlers(name: string, handlers: { readonly [name: string]: unknown }): void {
+function checkHandlers(
+  name: string,
+  handlers: { readonly [name: string]: unknown },
+  checkOne: (name: string, handler: unknown) => void,
+): void {
   if (typeof handlers !== 'object' || handlers === null) throw check.invalidArgument(name, 'an object', handlers)
-  for (const [key, handler] of Object.entries(handlers)) check.checkFunction(`${name}[${JSON.stringify(key)}]`, handler)
+  for (const [key, handler] of Object.entries(handlers)) checkOne(`${name}[${JSON.stringify(key)}]`, handler)
+}
+
+function checkRestoreHandler(name: string, handler: unknown): void {
+  if (typeof handler === 'object' && handler !== null && 'fields' in handler) {
+    check.checkOptions(name, handler, ['fields'])
+    check.checkFunction(`${name}.fields`, handler.fields)
+  } else check.checkFunction(name, handler)
 }

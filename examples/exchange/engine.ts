@@ -9,7 +9,7 @@ import { orderInfo } from './order'
 import type { Order } from './order'
 import { OrderIndex } from './order-index'
 import type { Method, Operation, OperationOf, OperationParams, OperationResults, UserInfo } from './operations'
-import { putOrder } from './order-put'
+import { orderPutResult, putOrder } from './order-put'
 import { User, updateKey } from './user'
 
 export interface EngineOptions {
@@ -55,24 +55,18 @@ export class Engine {
   apply<M extends Method>(operation: OperationOf<M>): OperationResults[M]
   apply(operation: Operation): OperationResults[Method]
   apply(operation: Operation): OperationResults[Method] {
-    const time = checkTime(operation.time)
-    if (typeof operation.params !== 'object' || operation.params === null) throw invalid('invalid params')
-    switch (operation.method) {
-      case 'register_user':
-        return this.registerUser(operation.params)
-      case 'balance_update':
-        return this.updateBalance(operation.params)
-      case 'order_put':
-        return putOrder(this, operation.params, time)
-      case 'order_cancel':
-        return this.cancelOrder(operation.params, time)
-      case 'order_cancel_all':
-        return this.cancelAllOrders(operation.params, time)
-      case 'transfer':
-        return this.transfer(operation.params)
-      default:
-        throw invalid('invalid method')
-    }
+    const time = checkOperation(operation)
+    if (operation.method === 'order_put') return orderPutResult(putOrder(this, operation.params, time))
+    if (operation.method === 'order_cancel') return orderInfo(this.cancelOrder(operation.params, time))
+    return this.applyOther(operation, time)
+  }
+
+  /** Applies an operation of the log: changes and throws the same as `apply`, and makes no answer that nobody waits for. */
+  replay(operation: Operation): void {
+    const time = checkOperation(operation)
+    if (operation.method === 'order_put') putOrder(this, operation.params, time)
+    else if (operation.method === 'order_cancel') this.cancelOrder(operation.params, time)
+    else this.applyOther(operation, time)
   }
 
   /** Throws INVALID_ARGUMENT for a user who is not registered. */
@@ -114,6 +108,24 @@ export class Engine {
     this.openOrders.remove(order)
   }
 
+  private applyOther(
+    operation: Exclude<Operation, { method: 'order_put' | 'order_cancel' }>,
+    time: number,
+  ): OperationResults[Method] {
+    switch (operation.method) {
+      case 'register_user':
+        return this.registerUser(operation.params)
+      case 'balance_update':
+        return this.updateBalance(operation.params)
+      case 'order_cancel_all':
+        return this.cancelAllOrders(operation.params, time)
+      case 'transfer':
+        return this.transfer(operation.params)
+      default:
+        throw invalid('invalid method')
+    }
+  }
+
   private registerUser(params: OperationParams['register_user']): UserInfo {
     const l1Address = checkText(params.l1_address, KEY_LENGTH_MAX, 'l1_address')
     const l2Pubkey = checkText(params.l2_pubkey, KEY_LENGTH_MAX, 'l2_pubkey')
@@ -136,12 +148,12 @@ export class Engine {
     return {}
   }
 
-  private cancelOrder(params: OperationParams['order_cancel'], time: number): OperationResults['order_cancel'] {
+  private cancelOrder(params: OperationParams['order_cancel'], time: number): Order {
     const user = this.user(params.user_id)
     const order = this.order(this.market(params.market), params.order_id)
     if (order.user !== user) throw invalid('invalid user')
     this.withdraw(order, time)
-    return orderInfo(order)
+    return order
   }
 
   private cancelAllOrders(params: OperationParams['order_cancel_all'], time: number): { readonly total: number } {
@@ -176,6 +188,13 @@ export class Engine {
     const balance = this.balances.available(from.id, index)
     return { success, asset: symbol, balance_from: formatDecimal(balance, precision) }
   }
+}
+
+/** The operation's time. */
+function checkOperation({ time, params }: Operation): number {
+  const checked = checkTime(time)
+  if (typeof params !== 'object' || params === null) throw invalid('invalid params')
+  return checked
 }
 
 /** The units of a decimal; 0 for what is none, is negative or does not fit. */

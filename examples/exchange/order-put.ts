@@ -14,8 +14,13 @@ const SIGNATURE_LENGTH_MAX = 256
 
 type Params = OperationParams['order_put']
 
+export interface PlacedOrder {
+  readonly order: Order
+  readonly trades: readonly Trade[]
+}
+
 /** Checks an order, gives it the next id, trades it and lets the rest of a limit order rest. */
-export function putOrder(engine: Engine, params: Params, time: number): OrderPutResult {
+export function putOrder(engine: Engine, params: Params, time: number): PlacedOrder {
   const order = acceptOrder(engine, params, time)
   const quoteLimit = checkFunds(engine, order, params)
   engine.orderId = order.id
@@ -25,6 +30,11 @@ export function putOrder(engine: Engine, params: Params, time: number): OrderPut
     engine.balances.freeze(order.user.id, order.side === 'ASK' ? base.index : quote.index, order.frozen)
     engine.rest(order)
   }
+  return { order, trades }
+}
+
+/** The answer to who put the order. */
+export function orderPutResult({ order, trades }: PlacedOrder): OrderPutResult {
   return { order: orderInfo(order), trades: trades.map(tradeInfo) }
 }
 

@@ -22,6 +22,8 @@ export class Order {
   /** Neighbours in the level, older and newer. */
   older: Order | null = null
   newer: Order | null = null
+  /** The next order in its chain of the index; null while it is the last or in none. */
+  nextInChain: Order | null = null
 
   constructor(
     readonly id: number,

@@ -55,7 +55,7 @@ function checkDigest(engine: Engine) {
 /** What was refused when it was asked for may be in the log too, and is refused again. */
 function replayOperation(engine: Engine, operation: Operation): void {
   try {
-    engine.apply(operation)
+    engine.replay(operation)
   } catch (error) {
     if (!(error instanceof ExchangeError)) throw error
   }

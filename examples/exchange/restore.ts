@@ -1,13 +1,21 @@
-import type { ReadValue } from '../../src/slice/types'
+import type { ReadValue, RowFields } from '../../src/slice/types'
 import { parseDecimal } from './decimal'
 import { AVAILABLE, FROZEN, restingOrders } from './digest'
 import type { Engine } from './engine'
 import { checkSide } from './input'
+import type { Market } from './market'
 import { Order } from './order'
-import { parseTimestamp } from './timestamp'
+import { checkStoredTime } from './timestamp'
 import { User, updateKey } from './user'
 
 type Row = readonly ReadValue[]
+
+/** Places of the columns of `order_slice`. */
+const COLUMN = {
+  ...{ id: 0, order_type: 1, order_side: 2, create_time: 3, update_time: 4, user_id: 5, market: 6, price: 7, amount: 8 },
+  ...{ taker_fee: 9, maker_fee: 10, remain: 11, frozen: 12, finished_base: 13, finished_quote: 14, finished_fee: 15 },
+  ...{ post_only: 16, signature: 17 },
+} as const
 
 /** See `restoreState`. */
 export function restoreHandlers(engine: Engine) {
@@ -17,7 +25,7 @@ export function restoreHandlers(engine: Engine) {
     market_slice: (row: Row) => restoreMarket(engine, row),
     business_slice: (row: Row) => restoreBusiness(engine, row),
     balance_slice: (row: Row) => restoreBalance(engine, row),
-    order_slice: (row: Row) => restoreOrder(engine, row),
+    order_slice: { fields: orderRestorer(engine) },
   }
 }
 
@@ -53,28 +61,50 @@ function restoreBalance(engine: Engine, row: Row): void {
   engine.balances.restore(user.id, index, kind === AVAILABLE ? 'available' : 'frozen', units)
 }
 
-function restoreOrder(engine: Engine, row: Row): void {
-  const market = engine.market(row[6])
+/** Millions of rows: hence from their fields, without a text or an array for any of them. */
+function orderRestorer(engine: Engine): (row: RowFields) => void {
+  let name = ''
+  let market: Market | undefined
+  return (row) => {
+    const marketName = row.text(COLUMN.market)
+    if (market === undefined || marketName !== name) {
+      market = engine.market(marketName)
+      name = marketName
+    }
+    restoreOrder(engine, market, row)
+  }
+}
+
+function restoreOrder(engine: Engine, market: Market, row: RowFields): void {
   const { amountPrecision, pricePrecision } = market.config
   const { base, quote } = market.figures
-  const id = count(row[0])
-  const side = checkSide(row[2])
-  const price = parseDecimal(row[7], pricePrecision, 'price')
-  const amount = parseDecimal(row[8], amountPrecision, 'amount')
-  const createTime = parseTimestamp(text(row[3]))
-  const user = engine.user(row[5])
-  const order = new Order(id, market, user, side, 'LIMIT', price, amount, row[16] === true, utf8(row[17]), createTime)
+  const id = row.integer(COLUMN.id)
+  const side = checkSide(row.text(COLUMN.order_side))
+  const price = row.units(COLUMN.price, pricePrecision)
+  const amount = row.units(COLUMN.amount, amountPrecision)
+  const createTime = checkStoredTime(row.ms(COLUMN.create_time))
+  const updateTime = checkStoredTime(row.ms(COLUMN.update_time))
+  const user = engine.user(row.integer(COLUMN.user_id))
+  const postOnly = row.bool(COLUMN.post_only)
+  const signature = utf8(row.value(COLUMN.signature))
+  const order = new Order(id, market, user, side, 'LIMIT', price, amount, postOnly, signature, createTime)
   // Two equal times share one number in the heap.
-  if (row[4] !== row[3]) order.updateTime = parseTimestamp(text(row[4]))
-  order.remain = parseDecimal(row[11], amountPrecision, 'remain')
-  order.finishedQuote = parseDecimal(row[14], quote.precision, 'finished_quote')
-  const frozen = parseDecimal(row[12], (side === 'ASK' ? base : quote).precision, 'frozen')
-  const finishedBase = parseDecimal(row[13], amountPrecision, 'finished_base')
-  const consistent = row[1] === 'LIMIT' && frozen === order.frozen && finishedBase === order.finishedBase
-  if (!consistent || price <= 0 || order.remain <= 0) {
+  if (updateTime !== createTime) order.updateTime = updateTime
+  order.remain = row.units(COLUMN.remain, amountPrecision)
+  order.finishedQuote = row.units(COLUMN.finished_quote, quote.precision)
+  const frozen = row.units(COLUMN.frozen, (side === 'ASK' ? base : quote).precision)
+  const finishedBase = row.units(COLUMN.finished_base, amountPrecision)
+  const consistent = row.text(COLUMN.order_type) === 'LIMIT' && frozen === order.frozen && finishedBase === order.finishedBase
+  if (!consistent || id < 0 || price <= 0 || order.remain <= 0 || !isWithoutFees(row)) {
     throw new RangeError(`order_slice: order ${id} contradicts itself`)
   }
   engine.rest(order)
+}
+
+/** Fees are not built: a row that has one is of another exchange. */
+function isWithoutFees(row: RowFields): boolean {
+  const rates = row.units(COLUMN.taker_fee, 4) + row.units(COLUMN.maker_fee, 4)
+  return rates === 0 && row.units(COLUMN.finished_fee, 8) === 0
 }
 
 function text(value: ReadValue | undefined): string {

@@ -1,4 +1,5 @@
-import type { Column, ReadValue, RowValues, SliceWriter } from '../../src/slice/types'
+import type { RestoreHandlers } from '../../src/recover'
+import type { Column, RowValues, SliceWriter } from '../../src/slice/types'
 import { formatDecimal } from './decimal'
 import { AVAILABLE, FROZEN, StateDigest, balanceEntries, restingOrders, seenEntries } from './digest'
 import type { Engine } from './engine'
@@ -137,14 +138,11 @@ function orderRow(order: Order): RowValues<typeof TABLES.order_slice> {
   ]
 }
 
-/** What restores one row of a table: its values in the order of the columns. */
-export type RowHandler = (row: readonly ReadValue[]) => void
-
 /**
  * Handlers, by table, that rebuild a state in an engine that was just made with the same assets and markets. Rows of a
  * table may come in any order; users come before what belongs to them. `checkState` afterwards finds what is missing.
  * They throw a RangeError for a row that cannot be part of a state.
  */
-export function restoreState(engine: Engine): { readonly [K in TableName]: RowHandler } {
+export function restoreState(engine: Engine): { readonly [K in TableName]: RestoreHandlers[string] } {
   return restoreHandlers(engine)
 }

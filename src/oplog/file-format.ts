@@ -1,7 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { JsonValue } from '../slice/types'
 import { METHOD_BYTES_MAX, PARAMS_BYTES_MAX } from './operation'
-import type { LogEntry } from './oplog'
 
 /**
  * The format of a log's segments, version 1. docs/log-format.md says the same for those who read them without forksnap.
@@ -134,46 +132,4 @@ export function sealEntry(
   bytes.writeDoubleLE(time, at + 8)
   bytes[at + 16] = methodBytes
   bytes.writeUInt32LE(crc32(bytes.subarray(at + 4, end), seed), at)
-}
-
-export interface DecodedBatch {
-  readonly entries: LogEntry[]
-  /** Offset in the body of the first entry that is damaged; undefined if none is. */
-  readonly damagedAt: number | undefined
-}
-
-/** The entries of a body. With `check` alone they are verified, not decoded. */
-export function decodeBody(body: Buffer, header: BatchHeader, epochsSeed: number, decode: boolean): DecodedBatch {
-  const entries: LogEntry[] = []
-  let seed = entrySeed(epochsSeed, header.firstId)
-  let id = header.firstId
-  let at = 0
-  for (let i = 0; i < header.entries; i++) {
-    const end = entryEnd(body, at, seed)
-    if (end === undefined) return { entries, damagedAt: at }
-    if (decode) entries.push(decodeEntry(body, at, end, id))
-    seed = (seed + 1) >>> 0
-    id += 1n
-    at = end
-  }
-  return { entries, damagedAt: at === body.length ? undefined : at }
-}
-
-/** Where the entry at this place ends, or undefined if it is damaged. */
-function entryEnd(body: Buffer, at: number, seed: number): number | undefined {
-  if (body.length - at < ENTRY_HEADER_BYTES) return undefined
-  const end = at + 8 + body.readUInt32LE(at + 4)
-  if (end > body.length || end < at + ENTRY_HEADER_BYTES + (body[at + 16] ?? 0)) return undefined
-  return crc32(body.subarray(at + 4, end), seed) === body.readUInt32LE(at) ? end : undefined
-}
-
-function decodeEntry(body: Buffer, at: number, end: number, id: bigint): LogEntry {
-  const method = at + ENTRY_HEADER_BYTES
-  const params = method + (body[at + 16] ?? 0)
-  return {
-    id,
-    time: body.readDoubleLE(at + 8),
-    method: body.toString('utf8', method, params),
-    params: JSON.parse(body.toString('utf8', params, end)) as JsonValue,
-  }
 }

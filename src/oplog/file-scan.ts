@@ -1,9 +1,9 @@
 import { readInto } from '../store/descriptor'
+import { decodeBody } from './file-decode'
 import {
   BATCH_HEADER_BYTES,
   BATCH_MAGIC,
   type BatchHeader,
-  decodeBody,
   epochSeed,
   parseBatchHeader,
   SEGMENT_HEADER_BYTES,

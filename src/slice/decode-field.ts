@@ -9,8 +9,8 @@ export class Field {
   end = 0
   /** ASCII without escapes, so that bytes and characters are the same. */
   plain = true
-  /** All bytes as one string of as many characters, from which short plain fields are cut. */
-  private whole = ''
+  /** All bytes as one string of as many characters, from which short plain fields are cut; made when the first is. */
+  private whole: string | undefined
   private column = 0
   /** The text that each column had last: many columns hold the same one row after row. */
   private readonly lastTexts: string[] = []
@@ -19,7 +19,7 @@ export class Field {
 
   open(bytes: Buffer): void {
     this.bytes = bytes
-    this.whole = bytes.toString('latin1')
+    this.whole = undefined
   }
 
   set(start: number, end: number, plain: boolean, column: number): void {
@@ -62,7 +62,9 @@ export class Field {
 
   private cut(): string {
     // A longer cut would be a view that keeps all of `whole` alive for as long as the value lives.
-    if (this.end - this.start < VIEW_LENGTH_MIN) return this.whole.slice(this.start, this.end)
+    if (this.end - this.start < VIEW_LENGTH_MIN) {
+      return (this.whole ??= this.bytes.toString('latin1')).slice(this.start, this.end)
+    }
     return this.bytes.toString('latin1', this.start, this.end)
   }
 }

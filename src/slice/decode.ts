@@ -2,7 +2,8 @@ import { isUtf8 } from 'node:buffer'
 import { type BaseType, type ColumnSpec, parseColumns, quote } from './columns'
 import { DECODERS, type Decode, Field } from './decode-field'
 import { ForksnapError } from '../errors'
-import type { Column, ReadValue } from './types'
+import { LineFields } from './row-fields'
+import type { Column, ReadValue, RowFields } from './types'
 
 const TAB = 9
 const LINE_FEED = 10
@@ -19,6 +20,7 @@ export class RowDecoder {
   private readonly specs: readonly ColumnSpec[]
   private readonly decoders: readonly Decode[]
   private readonly field = new Field()
+  private fields: LineFields | undefined
 
   /** Throws `ERR_INVALID_VALUE` for columns that a slice cannot have. */
   constructor(
@@ -29,16 +31,17 @@ export class RowDecoder {
     this.decoders = this.specs.map((spec) => decoderOf(spec.base, spec.asNumber))
   }
 
+  /** What `decodeFields` has found wrong with a row's bytes; undefined as long as nothing is. */
+  get damage(): ForksnapError | undefined {
+    return this.fields?.damage
+  }
+
   /**
    * Decodes whole lines, each ended by a line feed. Throws `ERR_INVALID_VALUE` with table, row and column for a line that
    * does not fit the columns; the rows before it have been delivered.
    */
   decode(lines: Uint8Array, onRow: (values: ReadValue[]) => void): void {
-    const bytes = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength)
-    if (!isUtf8(bytes)) {
-      const message = `Table ${quote(this.table)}: the rows from ${this.rows + 1} on hold bytes that are not UTF-8`
-      throw new ForksnapError('ERR_INVALID_VALUE', message, { table: this.table, row: this.rows + 1 })
-    }
+    const bytes = this.checked(lines)
     this.field.open(bytes)
     for (let pos = 0; pos < bytes.length;) {
       const values = new Array<ReadValue>(this.decoders.length)
@@ -46,6 +49,30 @@ export class RowDecoder {
       this.rows += 1
       onRow(values)
     }
+  }
+
+  /**
+   * The same for a row whose fields are decoded when they are asked for: throws `ERR_INVALID_VALUE` for a line with too
+   * few or too many of them, and for one that was asked for and does not fit its column, even if `onRow` has caught it.
+   */
+  decodeFields(lines: Uint8Array, onRow: (fields: RowFields) => void): void {
+    const bytes = this.checked(lines)
+    const fields = (this.fields ??= new LineFields(this.table, this.specs, this.decoders))
+    fields.open(bytes)
+    for (let pos = 0; pos < bytes.length;) {
+      fields.row = this.rows + 1
+      pos = fields.scan(pos)
+      this.rows += 1
+      onRow(fields)
+      if (fields.damage !== undefined) throw fields.damage
+    }
+  }
+
+  private checked(lines: Uint8Array): Buffer {
+    const bytes = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength)
+    if (isUtf8(bytes)) return bytes
+    const message = `Table ${quote(this.table)}: the rows from ${this.rows + 1} on hold bytes that are not UTF-8`
+    throw new ForksnapError('ERR_INVALID_VALUE', message, { table: this.table, row: this.rows + 1 })
   }
 
   /** Decodes one line; returns the position after its end. */

@@ -2,9 +2,9 @@ import type { SliceHandlers } from '../store/store'
 import { checkCodec, decompress } from './codec'
 import { frameName, readBlobPayload, readHeaderPayload, readSealPayload, readTablePayload } from './control'
 import { readTrailerPayload } from './control'
-import { countLines, RowDecoder } from './decode'
 import { BLOB_CHUNK_BYTES, corrupt, type FrameHeader, FrameType, SECTIONS_MAX } from './format'
-import type { BlobSummary, ReadValue, SliceTrailer, TableSummary } from './types'
+import { RowDelivery } from './row-delivery'
+import type { BlobSummary, SliceTrailer, TableSummary } from './types'
 
 const LINE_FEED = 10
 
@@ -19,7 +19,7 @@ export interface RawHandlers extends SliceHandlers {
 
 interface OpenTable {
   readonly name: string
-  readonly decoder: RowDecoder | undefined
+  readonly delivery: RowDelivery
   rows: number
 }
 
@@ -75,34 +75,14 @@ export class SectionReader {
     const { name, columns } = readTablePayload(payload, offset)
     checkNew(name, this.tables, offset)
     this.state = 'table'
-    this.table = { name, decoder: this.handlers.row && new RowDecoder(name, columns), rows: 0 }
-    this.handlers.table?.(name, columns)
+    this.table = { name, delivery: new RowDelivery(name, columns, this.handlers), rows: 0 }
   }
 
   private takeRows(payload: Buffer, offset: number): void {
     const table = this.table as OpenTable
     if (payload[payload.length - 1] !== LINE_FEED) throw corrupt('a frame of rows ends inside a row', offset)
-    if (table.decoder === undefined) table.rows += countLines(payload)
-    else table.rows += this.deliver(table.name, table.decoder, payload, offset)
+    table.rows += table.delivery.deliver(payload, offset)
     this.handlers.lines?.(table.name, payload)
-  }
-
-  private deliver(name: string, decoder: RowDecoder, payload: Buffer, offset: number): number {
-    const { handlers } = this
-    const before = decoder.rows
-    let delivering = false
-    try {
-      decoder.decode(payload, (values: ReadValue[]) => {
-        delivering = true
-        handlers.row?.(name, values)
-        delivering = false
-      })
-    } catch (error) {
-      // What the handler throws is the user's, everything else is the decoder's.
-      if (delivering) throw error
-      throw corrupt(error instanceof Error ? error.message : 'a row cannot be read', offset, error)
-    }
-    return decoder.rows - before
   }
 
   private sealTable(payload: Buffer, offset: number): void {

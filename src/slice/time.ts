@@ -145,17 +145,21 @@ export function plainTimestampToMs(text: string): number {
   const hour = twoDigits(text, 11)
   const minute = twoDigits(text, 14)
   const second = twoDigits(text, 17)
-  // Written so that NaN fails; the years before 100 are Date.UTC's exception, and left to the grammar.
-  if (!(year >= 100 && hour <= 23 && minute <= 59 && second <= 59)) return NaN
-  return plainDayMs(year, month, day) + ((hour * 60 + minute) * 60 + second) * 1000 + plainFraction(text, 19)
+  // Written so that NaN fails.
+  if (!(hour <= 23 && minute <= 59 && second <= 59)) return NaN
+  return dayMs(year, month, day) + ((hour * 60 + minute) * 60 + second) * 1000 + plainFraction(text, 19)
 }
 
 /** The day that was asked for last, since that of the next row is mostly the same. */
 const lastDay = { year: 0, month: 0, day: 0, ms: NaN }
 
-function plainDayMs(year: number, month: number, day: number): number {
+/**
+ * Milliseconds since 1970 of a day's beginning, or NaN if no such day exists, a part of it is NaN, or the year is before
+ * 100, which is Date.UTC's exception and left to the grammar.
+ */
+export function dayMs(year: number, month: number, day: number): number {
   if (lastDay.day === day && lastDay.month === month && lastDay.year === year) return lastDay.ms
-  const valid = day >= 1 && day <= daysInMonth(year, month)
+  const valid = year >= 100 && day >= 1 && day <= daysInMonth(year, month)
   if (!valid) return NaN
   Object.assign(lastDay, { year, month, day, ms: Date.UTC(year, month - 1, day) })
   return lastDay.ms

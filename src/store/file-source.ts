@@ -13,7 +13,7 @@ const CHUNK_BYTES = 1024 * 1024
 /** Sets a damaged file aside if this process may; returns the path at which it is now. */
 export type SetAside = (path: string, file: { dev: number; ino: number }) => Promise<string>
 
-/** A published slice that is open for reading. It holds one chunk and one frame at a time, however long the slice is. */
+/** A published slice that is open for reading. It holds two chunks and one frame at a time, however long the slice is. */
 export class FileSource implements SliceSource {
   readonly info: SliceInfo
   readonly header: SliceHeader
@@ -79,17 +79,27 @@ export class FileSource implements SliceSource {
     }
   }
 
+  /** One chunk is parsed while the next one is read. */
   async #parse(handlers: SliceHandlers): Promise<SliceTrailer> {
     const parser = new SliceParser(handlers)
     const total = this.info.bytes
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, total))
-    for (let position = 0; position < total;) {
-      const chunk = await this.#readChunk(buffer.subarray(0, total - position), position)
-      this.#checkOpen()
-      if (chunk.length === 0) break
-      parser.push(chunk)
-      position += chunk.length
-      handlers.progress?.(position, total)
+    const size = Math.min(CHUNK_BYTES, total)
+    let [current, spare] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)]
+    let reading = this.#readChunk(current, 0)
+    try {
+      for (let position = 0; position < total;) {
+        const chunk = await reading
+        this.#checkOpen()
+        if (chunk.length === 0) break
+        position += chunk.length
+        if (position < total) reading = this.#readChunk(spare.subarray(0, total - position), position)
+        parser.push(chunk)
+        handlers.progress?.(position, total)
+        ;[current, spare] = [spare, current]
+      }
+    } finally {
+      // The descriptor may be closed and the buffers are gone after this.
+      await reading.catch(() => undefined)
     }
     return parser.end()
   }

@@ -2,9 +2,9 @@ import { to } from 'pg-copy-streams'
 import { ForksnapError } from '../errors'
 import { quoteTable } from '../postgres/identifiers'
 import { Session } from '../postgres/session'
-import { countLines, RowDecoder } from '../slice/decode'
 import { corrupt } from '../slice/format'
-import type { Column, ReadValue, SliceTrailer } from '../slice/types'
+import { RowDelivery } from '../slice/row-delivery'
+import type { SliceTrailer } from '../slice/types'
 import { findSlice } from './postgres-catalogue'
 import { describeTable, primaryKey } from './postgres-columns'
 import { blobTable, columnList, type Layout, orderClause, SLICE_ID } from './postgres-layout'
@@ -101,8 +101,8 @@ async function readTable(part: Part, { name, columns, target }: TableContent): P
   const order = orderClause(await describeTable(session, target), await primaryKey(session, target))
   const names = columnList(own.map(([column]) => column))
   const select = `SELECT ${names} FROM ${quoteTable(target)} WHERE ${SLICE_ID} = ${sliceId}${order}`
-  handlers.table?.(name, own)
-  const rows = await copyOut(part, name, own, `COPY (${select}) TO STDOUT`)
+  const delivery = new RowDelivery(name, own, handlers)
+  const rows = await copyOut(part, name, delivery, `COPY (${select}) TO STDOUT`)
   const expected = part.trailer.tables.find((table) => table.name === name)?.rows ?? 0
   if (rows !== expected) {
     throw corrupt(`table ${JSON.stringify(name)} has ${rows} rows in ${quoteTable(target)}, not ${expected}`, 0)
@@ -111,10 +111,8 @@ async function readTable(part: Part, { name, columns, target }: TableContent): P
 }
 
 /** Delivers whole lines; returns how many there were. */
-async function copyOut(part: Part, name: string, columns: readonly Column[], sql: string): Promise<number> {
-  const { session, handlers } = part
-  const decoder = handlers.row === undefined ? undefined : new RowDecoder(name, columns)
-  const deliver = (values: ReadValue[]): void => handlers.row?.(name, values)
+async function copyOut(part: Part, name: string, delivery: RowDelivery, sql: string): Promise<number> {
+  const { session } = part
   let rows = 0
   // Pieces of a line that has not ended yet, joined once: a long row comes in many.
   let rest: Buffer[] = []
@@ -127,7 +125,7 @@ async function copyOut(part: Part, name: string, columns: readonly Column[], sql
     const whole = chunk.subarray(0, end)
     const lines = rest.length === 0 ? whole : Buffer.concat([...rest, whole])
     rest = end === chunk.length ? [] : [Buffer.from(chunk.subarray(end))]
-    rows += decoder === undefined ? countLines(lines) : decode(decoder, lines, deliver)
+    rows += delivery.deliver(lines, 0)
     part.progress(lines.length)
   }
   if (rest.length > 0) throw corrupt(`the server ended in the middle of a row of ${JSON.stringify(name)}`, 0)
@@ -145,23 +143,6 @@ async function* chunksOf(session: Session, name: string, sql: string): AsyncGene
   } finally {
     await chunks.return?.()
   }
-}
-
-/** What a handler throws is the user's; what the decoder throws means that the table holds something else. */
-function decode(decoder: RowDecoder, lines: Buffer, deliver: (values: ReadValue[]) => void): number {
-  const before = decoder.rows
-  let delivering = false
-  try {
-    decoder.decode(lines, (values) => {
-      delivering = true
-      deliver(values)
-      delivering = false
-    })
-  } catch (error) {
-    if (delivering) throw error
-    throw corrupt(error instanceof Error ? error.message : 'a row cannot be read', 0, error)
-  }
-  return decoder.rows - before
 }
 
 async function readBlob(part: Part, name: string, bytes: number): Promise<void> {

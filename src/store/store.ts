@@ -1,4 +1,4 @@
-import type { Codec, ReadValue, SliceHeader, SliceMeta, SliceTrailer, Column } from '../slice/types'
+import type { Codec, Column, ReadValue, RowFields, SliceHeader, SliceMeta, SliceTrailer } from '../slice/types'
 
 /**
  * A store keeps slices. The flow of a slice through it is: `create()` in the parent gives a sink with a descriptor, the
@@ -86,6 +86,8 @@ export interface SliceInfo {
 export interface SliceHandlers {
   header?(header: SliceHeader): void
   table?(name: string, columns: readonly Column[]): void
+  /** Asked after `table`: a function that it returns takes the rows of this table in place of `row`. See `RowFields`. */
+  fields?(table: string, columns: readonly Column[]): ((fields: RowFields) => void) | undefined
   /** One call per row. The array is the callee's to keep. */
   row?(table: string, values: ReadValue[]): void
   tableEnd?(name: string, rows: number): void

@@ -189,6 +189,10 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
       throw mine
     }
     expect(await rejection(source.read({ row }))).toBe(mine)
+    expect(await rejection(source.read({ fields: () => row }))).toBe(mine)
+    const notes: string[] = []
+    await source.read({ fields: () => (fields) => void notes.push(`${fields.integer(0)} ${fields.text(1)}`) })
+    expect([notes[0], notes.length]).toEqual(['0 row 0', 1000])
     expect((await readAll(source)).rows).toHaveLength(1000)
     await source.close()
   })

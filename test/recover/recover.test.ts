@@ -160,6 +160,20 @@ describe('recover()', () => {
     expect([report.position, 'log' in report]).toEqual([4n, false])
   })
 
+  it('gives rows as fields to a handler that wants them so, and as values to the others', async () => {
+    await append(3)
+    await publish((slice) => slice.table('names', [['name', 'text']]).row('Ann'))
+    const seen: unknown[] = []
+    await recovered({
+      restore: {
+        numbers: { fields: (row) => seen.push(row.integer(0)) },
+        names: ([name]) => seen.push(name),
+      },
+      check: () => undefined,
+    })
+    expect(seen).toEqual([1, 2, 3, 'Ann'])
+  })
+
   it('passes over damaged slices, says so, and takes more of the log instead', async () => {
     for (const count of [5, 5, 5]) {
       await append(count)
@@ -259,7 +273,9 @@ describe('recover() refuses, before anything is delivered,', () => {
   it('options that are wrong, naming them', async () => {
     const refused = (options: object) => refusal(options, { code: 'ERR_INVALID_ARGUMENT' })
     await refused({ replay: undefined })
-    await refused({ restore: { numbers: 1 } })
+    for (const numbers of [1, {}, { fields: 1 }, { fields: () => undefined, row: () => undefined }]) {
+      await refused({ restore: { numbers } })
+    }
     await refused({ restor: {} })
     await refused({ log: undefined })
     await refused({ readOnly: 1 })
@@ -277,6 +293,7 @@ describe('recover() ends with', () => {
       throw error
     }
     await expect(recovered({ restore: { numbers: fail } })).rejects.toBe(error)
+    await expect(recovered({ restore: { numbers: { fields: fail } } })).rejects.toBe(error)
     await expect(recovered({ check: fail })).rejects.toBe(error)
     await expect(recovered({ replay: fail })).rejects.toBe(error)
     expect((await recovered()).seen.last).toBe(6n)
@@ -286,10 +303,13 @@ describe('recover() ends with', () => {
     await append(3)
     await publish()
     await append(3)
-    await expect(recovered({ restore: { numbers: async () => Promise.resolve() } })).rejects.toMatchObject({
-      code: 'ERR_INVALID_ARGUMENT',
-      table: 'numbers',
-    })
+    const later = async (): Promise<void> => Promise.resolve()
+    for (const numbers of [later, { fields: later }]) {
+      await expect(recovered({ restore: { numbers } })).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        table: 'numbers',
+      })
+    }
     const order: string[] = []
     await recovered({
       replay: async ({ id }) => {
