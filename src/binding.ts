@@ -7,6 +7,19 @@ export interface StatusPage {
   readonly __statusPage: never
 }
 
+/** An arena's memory, which lives as long as this handle or any of its buffers does. */
+export interface ArenaHandle {
+  readonly __arena: never
+}
+
+export interface NativeArenaStats {
+  readonly mappedBytes: number
+  readonly usedBytes: number
+  readonly blocks: number
+  /** `start-end`, as in /proc/self/smaps. */
+  readonly regions: readonly string[]
+}
+
 /** A child's state as its page tells it; `outcome` is a number of `Outcome`. */
 export interface PageState {
   rows: number
@@ -124,6 +137,15 @@ export interface NativeBinding {
   readonly WNOHANG: number
   ChildWatch: new (pid: number, onEnd: () => void) => ChildWatch
   flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean
+  /** Throws with the code `LIMIT`, `NOT_ALLOWED` or the errno of mmap. */
+  arenaOpen(bytes: number, maxBytes: number, hugePages: boolean): ArenaHandle
+  /** Throws with the code `LIMIT` or the errno of mmap. */
+  arenaAlloc(arena: ArenaHandle, bytes: number): ArrayBuffer
+  /** False if no block of the arena begins where the buffer does. */
+  arenaFree(arena: ArenaHandle, buffer: ArrayBuffer): boolean
+  arenaStats(arena: ArenaHandle): NativeArenaStats
+  /** In a child, what was written and will not be read again; elsewhere nothing. Returns the bytes given back. */
+  arenaGiveBack(bytes: Uint8Array): number
 }
 
 let loaded: NativeBinding | undefined
@@ -168,7 +190,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'quiesceExcusePool' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'arenaGiveBack' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

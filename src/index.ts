@@ -23,8 +23,18 @@ export type { SliceHandlers, SliceInfo, SliceSink, SliceSource, SliceStore, Slic
 export { timestampToMs } from './slice/time'
 export type { FileStoreOptions } from './store/file-options'
 export { recover, type RecoverOptions, type RecoverProgress, type RecoverReport } from './recover'
-export type { FieldsHandler, PassedOver, RecoveredLog, RecoveredSlice, RestoreHandlers, RowHandler } from './recover'
+export type {
+  BlobHandler,
+  FieldsHandler,
+  PassedOver,
+  RecoveredLog,
+  RecoveredSlice,
+  RestoreHandlers,
+  RowHandler,
+} from './recover'
 export type { KeepPolicy } from './store/retention'
+export { Arena, type ArenaOptions, type ArenaStats } from './arena/arena'
+export type { ArenaPages } from './arena/pages'
 export type { BackOff } from './back-off'
 export type { CleanupStep } from './events'
 export type * from './slice/types'
