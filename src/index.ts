@@ -35,6 +35,8 @@ export type {
 export type { KeepPolicy } from './store/retention'
 export { Arena, type ArenaOptions, type ArenaStats } from './arena/arena'
 export type { ArenaPages } from './arena/pages'
+export type { ColumnKind, TableSchema } from './arena/columns'
+export type { ArenaTable, ArenaTableOptions, TableColumns } from './arena/table'
 export type { BackOff } from './back-off'
 export type { CleanupStep } from './events'
 export type * from './slice/types'

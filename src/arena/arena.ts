@@ -4,7 +4,9 @@ import { type ArenaHandle, binding, type NativeBinding } from '../binding'
 import * as check from '../checks'
 import { errnoOf, ForksnapError } from '../errors'
 import type { BlobSink } from '../slice/types'
+import type { TableSchema } from './columns'
 import { type ArenaPages, pagesOf } from './pages'
+import { ArenaTable, type ArenaTableOptions } from './table'
 
 export interface ArenaOptions {
   /**
@@ -102,6 +104,14 @@ export class Arena {
         }
       },
     }
+  }
+
+  /**
+   * A growable table of numbers in this arena, such as `{ id: 'u64', price: 'i64', amount: 'f64', side: 'u8' }`. It takes memory with its
+   * first row. Throws `ERR_INVALID_ARGUMENT`.
+   */
+  table<const S extends TableSchema>(schema: S, options?: ArenaTableOptions): ArenaTable<S> {
+    return new ArenaTable(this, schema, options)
   }
 
   /**
