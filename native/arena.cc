@@ -174,6 +174,30 @@ void Arena::RemoveExtent(uintptr_t start, size_t bytes) {
   extents_by_bytes_.erase({bytes, start});
 }
 
+// Each call has a price of its own beside that of the pages, so that several pages go together. Pages without contents
+// are left out: they would take memory by it.
+uintptr_t Arena::Collapse(uintptr_t from, std::chrono::nanoseconds budget) {
+  constexpr size_t kPortion = 8;
+  const auto deadline = std::chrono::steady_clock::now() + budget;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!options_.huge_pages) return 0;
+  for (const auto& [start, region] : regions_) {
+    const std::vector<bool>& dirty = region.dirty;
+    size_t page = from > start ? (std::min(from, region.end) - start) / kHugePageBytes : 0;
+    while (page < dirty.size()) {
+      const size_t first = page;
+      while (page < dirty.size() && dirty[page] && page - first < kPortion) ++page;
+      if (page == first) {
+        ++page;
+        continue;
+      }
+      CollapsePages(start + first * kHugePageBytes, (page - first) * kHugePageBytes);
+      if (std::chrono::steady_clock::now() >= deadline) return start + page * kHugePageBytes;
+    }
+  }
+  return 0;
+}
+
 Arena::Regions::iterator Arena::RegionOf(uintptr_t address) { return std::prev(regions_.upper_bound(address)); }
 
 bool Arena::Holds(const void* block) const {

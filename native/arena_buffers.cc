@@ -8,6 +8,7 @@
 #include <uv.h>
 #include <v8.h>
 
+#include <chrono>
 #include <limits>
 #include <memory>
 #include <string>
@@ -140,6 +141,16 @@ Napi::Value Stats(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// arenaCollapse(arena, from, ms): returns where to go on, as a bigint, 0n at the end.
+Napi::Value Collapse(const Napi::CallbackInfo& info) {
+  bool lossless = false;
+  const uint64_t from = info[1].As<Napi::BigInt>().Uint64Value(&lossless);
+  const std::chrono::duration<double, std::milli> budget(info[2].As<Napi::Number>().DoubleValue());
+  const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(budget);
+  const uint64_t next = ArenaOf(info[0]).Collapse(static_cast<uintptr_t>(from), whole);
+  return Napi::BigInt::New(info.Env(), next);
+}
+
 // arenaGiveBack(bytes): in a child, what was written and will not be read again; see WrittenPages. In any other process
 // it would destroy the state, so that it does nothing there.
 Napi::Value GiveBack(const Napi::CallbackInfo& info) {
@@ -157,6 +168,7 @@ void InitArenaBuffers(Napi::Env env, Napi::Object exports) {
   add("arenaAlloc", Alloc);
   add("arenaFree", Free);
   add("arenaStats", Stats);
+  add("arenaCollapse", Collapse);
   add("arenaGiveBack", GiveBack);
 }
 

@@ -97,6 +97,18 @@ bool DropPages(uintptr_t start, size_t bytes) {
 #endif
 }
 
+bool CollapsePages(uintptr_t start, size_t bytes) {
+#ifdef __linux__
+#ifndef MADV_COLLAPSE
+  // Linux 6.1; older headers do not know it.
+  constexpr int MADV_COLLAPSE = 25;
+#endif
+  return madvise(Pointer(start), bytes, MADV_COLLAPSE) == 0;
+#else
+  return false;
+#endif
+}
+
 bool FindRegion(uintptr_t start, size_t bytes, Range* region, size_t* page_bytes) {
   KnownRegions& regions = TheRegions();
   std::lock_guard<std::mutex> lock(regions.mutex);

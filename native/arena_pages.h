@@ -19,6 +19,10 @@ void UnmapRegion(uintptr_t start, size_t bytes);
 // then they are unchanged.
 bool DropPages(uintptr_t start, size_t bytes);
 
+// Makes huge pages of what is in memory of these, which are whole huge pages; takes some 0.3 ms for each that is not
+// one. False where the system cannot, or not now (no free huge page, or a child still shares them).
+bool CollapsePages(uintptr_t start, size_t bytes);
+
 // The region that these bytes lie in, and the size of the pages that it is to have. False if there is none.
 bool FindRegion(uintptr_t start, size_t bytes, Range* region, size_t* page_bytes);
 

@@ -144,6 +144,8 @@ export interface NativeBinding {
   /** False if no block of the arena begins where the buffer does. */
   arenaFree(arena: ArenaHandle, buffer: ArrayBuffer): boolean
   arenaStats(arena: ArenaHandle): NativeArenaStats
+  /** Goes on at an address (0n: begins) for so many milliseconds; returns where to go on, or 0n at the end. */
+  arenaCollapse(arena: ArenaHandle, from: bigint, ms: number): bigint
   /** In a child, what was written and will not be read again; elsewhere nothing. Returns the bytes given back. */
   arenaGiveBack(bytes: Uint8Array): number
 }
@@ -190,7 +192,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'arenaGiveBack' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'arenaCollapse' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

@@ -1,4 +1,5 @@
 import { runFixture } from '../helpers/fixture'
+import { hugePagesThere } from '../helpers/huge-pages'
 
 const MIB = 2 ** 20
 
@@ -13,6 +14,19 @@ describe("slices of an arena's memory", () => {
       parent: all,
     })
     expect(result.child.before - result.child.after).toBe(10 * MIB)
+  })
+
+  const withHugePages = hugePagesThere() ? it : it.skip
+
+  withHugePages("once they are given back, are the parent's alone: its writes leave them huge", async () => {
+    const result = await runFixture<{ collapsed: number[]; contents: number[][] }>('arena-slices', ['owner'])
+    expect(result).toMatchObject({ before: [8 * MIB, 8 * MIB], after: [8 * MIB, 0] })
+    expect(result.contents).toEqual([
+      [1, 7],
+      [1, 7],
+    ])
+    // Linux before 6.1 cannot make them huge again.
+    expect([0, 8 * MIB]).toContain(result.collapsed[1])
   })
 
   it('are recovered into an arena', async () => {

@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
-import { existsSync, readFileSync } from 'node:fs'
 import { Arena, type ArenaOptions, type ForksnapError } from '../../src/index'
 import { countPages, settingOf } from '../../src/arena/pages'
+import { hugePagesThere } from '../helpers/huge-pages'
 
 const MIB = 2 ** 20
 
@@ -13,10 +13,6 @@ function failure(call: () => unknown): ForksnapError {
   }
   throw new Error('it did not throw')
 }
-
-const hugePagesThere =
-  existsSync('/sys/kernel/mm/transparent_hugepage/enabled') &&
-  !readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'latin1').includes('[never]')
 
 describe('an arena', () => {
   it('hands out zeroed buffers and takes them back', () => {
@@ -97,7 +93,7 @@ describe("an arena's pages", () => {
     for (const hugePages of ['auto', 'never'] as const) {
       const arena = new Arena({ bytes: 16 * MIB, hugePages })
       const bytes = new Uint8Array(arena.alloc(8 * MIB)).fill(1)
-      const huge = hugePages === 'auto' && hugePagesThere
+      const huge = hugePages === 'auto' && hugePagesThere()
       expect(arena.stats({ pages: true }).pages).toMatchObject({
         residentBytes: 8 * MIB,
         hugeBytes: huge ? 8 * MIB : 0,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <string>
@@ -217,6 +218,30 @@ TEST(WrittenPagesOfSmallPagesAndOfBlocksSideBySide) {
     return AllAre(first, page, 0) && AllAre(second + page / 2, page / 2, 7) ? 0 : 3;
   });
   CHECK_EQ(code, 0);
+}
+
+TEST(CollapsingGoesOnWhereItEndedAndChangesNothing) {
+  const auto arena = Make(64 * kMiB);
+  unsigned char* block = Take(*arena, 60 * kMiB);
+  std::fill(block, block + 60 * kMiB, 7);
+  // A budget that is used up at once: a portion of 16 MiB each time.
+  std::vector<size_t> seen;
+  uintptr_t at = 0;
+  do {
+    at = arena->Collapse(at, std::chrono::nanoseconds(0));
+    if (at != 0) seen.push_back(at - Address(block));
+  } while (at != 0);
+  CHECK_EQ(seen.size(), 4u);
+  CHECK_EQ(seen[0], 16 * kMiB);
+  CHECK_EQ(seen[3], 60 * kMiB);
+  CHECK_EQ(arena->Collapse(0, std::chrono::seconds(60)), 0u);
+  CHECK(AllAre(block, 60 * kMiB, 7));
+  CHECK(arena->Free(block));
+  // What is empty stays so.
+  CHECK_EQ(arena->Collapse(0, std::chrono::nanoseconds(0)), 0u);
+#ifdef __linux__
+  CHECK_EQ(ResidentPages(block, 60 * kMiB), 0u);
+#endif
 }
 
 TEST(WhatIsNoArenasIsPassedOver) {
