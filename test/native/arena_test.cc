@@ -2,6 +2,7 @@
 #include "arena.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,9 +44,12 @@ unsigned char* Take(Arena& arena, size_t bytes) {
 
 uintptr_t Address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
+// By one comparison of the block with itself, a byte on: a loop takes half a minute under a sanitizer.
 bool AllAre(const unsigned char* block, size_t bytes, unsigned char value) {
-  return std::all_of(block, block + bytes, [&](unsigned char byte) { return byte == value; });
+  return block[0] == value && memcmp(block, block + 1, bytes - 1) == 0;
 }
+
+void Fill(unsigned char* block, size_t bytes, unsigned char value) { memset(block, value, bytes); }
 
 // Of the pages of 4 KiB in the range, how many are in memory.
 size_t ResidentPages(const void* start, size_t bytes) {
@@ -93,7 +97,7 @@ TEST(ReusedMemoryIsZeroedWhetherGivenBackOrNot) {
     // The neighbour keeps the first page in use, so that it cannot be given back.
     unsigned char* neighbour = Take(*arena, 64);
     unsigned char* block = Take(*arena, bytes);
-    std::fill(block, block + bytes, 0xaa);
+    Fill(block, bytes, 0xaa);
     CHECK(arena->Free(block));
     unsigned char* again = Take(*arena, bytes);
     CHECK_EQ(again, block);
@@ -106,7 +110,7 @@ TEST(ReusedMemoryIsZeroedWhetherGivenBackOrNot) {
 TEST(FreedPagesGoBackToTheSystem) {
   const auto arena = Make(8 * kMiB, SIZE_MAX, false);
   unsigned char* block = Take(*arena, 4 * kMiB);
-  std::fill(block, block + 4 * kMiB, 1);
+  Fill(block, 4 * kMiB, 1);
   CHECK_EQ(ResidentPages(block, 4 * kMiB), 4 * kMiB / static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   CHECK(arena->Free(block));
 #ifdef __linux__
@@ -172,10 +176,10 @@ TEST(FreesOnlyWhatIsABlocksBeginning) {
 TEST(AForksChildHasTheMemoryAndKeepsItsWritesToItself) {
   const auto arena = Make(4 * kMiB);
   unsigned char* block = Take(*arena, 3 * kMiB);
-  std::fill(block, block + 3 * kMiB, 7);
+  Fill(block, 3 * kMiB, 7);
   const int code = InChild([&] {
     if (!AllAre(block, 3 * kMiB, 7)) return 1;
-    std::fill(block, block + 3 * kMiB, 9);
+    Fill(block, 3 * kMiB, 9);
     int error = 0;
     return arena->Allocate(64, &error) == nullptr ? 2 : 0;
   });
@@ -186,7 +190,7 @@ TEST(AForksChildHasTheMemoryAndKeepsItsWritesToItself) {
 TEST(WrittenPagesAreDroppedOnceTheyAreComplete) {
   const auto arena = Make(16 * kMiB);
   unsigned char* block = Take(*arena, 5 * kMiB);
-  std::fill(block, block + 5 * kMiB, 7);
+  Fill(block, 5 * kMiB, 7);
   const int code = InChild([&] {
     WrittenPages written;
     if (written.Add(block, kMiB) != 0) return 1;
@@ -209,8 +213,8 @@ TEST(WrittenPagesOfSmallPagesAndOfBlocksSideBySide) {
   unsigned char* first = Take(*arena, page / 2);
   unsigned char* second = Take(*arena, page);
   CHECK_EQ(second, first + page / 2);
-  std::fill(first, first + page / 2, 7);
-  std::fill(second, second + page, 7);
+  Fill(first, page / 2, 7);
+  Fill(second, page, 7);
   const int code = InChild([&] {
     WrittenPages written;
     if (written.Add(second, page) != 0) return 1;
@@ -223,7 +227,7 @@ TEST(WrittenPagesOfSmallPagesAndOfBlocksSideBySide) {
 TEST(CollapsingGoesOnWhereItEndedAndChangesNothing) {
   const auto arena = Make(64 * kMiB);
   unsigned char* block = Take(*arena, 60 * kMiB);
-  std::fill(block, block + 60 * kMiB, 7);
+  Fill(block, 60 * kMiB, 7);
   // A budget that is used up at once: a portion of 16 MiB each time.
   std::vector<size_t> seen;
   uintptr_t at = 0;
@@ -315,7 +319,7 @@ class Model {
     for (const Block& block : blocks_) CHECK(data + bytes <= block.data || block.data + block.bytes <= data);
     CHECK(AllAre(data, bytes, 0));
     const auto value = static_cast<unsigned char>(1 + random_() % 255);
-    std::fill(data, data + bytes, value);
+    Fill(data, bytes, value);
     blocks_.push_back({data, bytes, value});
   }
 
@@ -365,7 +369,7 @@ TEST(ManyThreadsShareOne) {
         const size_t bytes = 1 + random() % (i % 10 == 0 ? 3 * kMiB : 10000);
         unsigned char* block = Take(*arena, bytes);
         CHECK(AllAre(block, bytes, 0));
-        std::fill(block, block + bytes, static_cast<unsigned char>(number));
+        Fill(block, bytes, static_cast<unsigned char>(number));
         CHECK(AllAre(block, bytes, static_cast<unsigned char>(number)));
         CHECK(arena->Free(block));
       }
