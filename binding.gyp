@@ -9,6 +9,9 @@
       "target_name": "forksnap",
       "sources": [
         "native/addon.cc",
+        "native/arena.cc",
+        "native/arena_buffers.cc",
+        "native/arena_pages.cc",
         "native/child_setup.cc",
         "native/child_threads.cc",
         "native/child_watch.cc",

@@ -1,6 +1,7 @@
 #include <napi.h>
 #include <node_version.h>
 
+#include "arena_buffers.h"
 #include "child_watch.h"
 #include "file_lock.h"
 #include "fork.h"
@@ -20,6 +21,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   forksnap::InitChildWatch(env, exports);
   forksnap::InitFileLock(env, exports);
   forksnap::InitPackedHeap(env, exports);
+  forksnap::InitArenaBuffers(env, exports);
   return exports;
 }
 

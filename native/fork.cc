@@ -377,6 +377,8 @@ void ClosePage(const Napi::CallbackInfo& info) { PageOf(info[0])->Close(); }
 
 }  // namespace
 
+bool InChild() { return in_child; }
+
 void InitFork(Napi::Env env, Napi::Object exports) {
   auto add = [&](const char* name, auto function) { exports[name] = Napi::Function::New(env, function, name); };
   add("quiesceLook", LookOnly);

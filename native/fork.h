@@ -6,6 +6,9 @@
 
 namespace forksnap {
 
+// Whether this process is a child of one of the two forks.
+bool InChild();
+
 void InitFork(Napi::Env env, Napi::Object exports);
 
 }  // namespace forksnap

@@ -9,7 +9,12 @@ main(() => {
   if (versions.length === 0) throw new Error('usage: node scripts/test-node.mjs VERSION... [-- JEST-ARGUMENTS]')
   for (const version of versions) {
     console.log(`fork tests on Node ${version}`)
-    const code = withNode(version, 'node', ['node_modules/jest/bin/jest.js', 'test/fork', ...jestArguments])
+    const code = withNode(version, 'node', [
+      'node_modules/jest/bin/jest.js',
+      'test/fork',
+      'test/arena',
+      ...jestArguments,
+    ])
     if (code !== 0) throw new Error(`The fork tests failed on Node ${version} (code ${code})`)
   }
 })

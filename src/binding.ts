@@ -7,6 +7,19 @@ export interface StatusPage {
   readonly __statusPage: never
 }
 
+/** An arena's memory, which lives as long as this handle or any of its buffers does. */
+export interface ArenaHandle {
+  readonly __arena: never
+}
+
+export interface NativeArenaStats {
+  readonly mappedBytes: number
+  readonly usedBytes: number
+  readonly blocks: number
+  /** `start-end`, as in /proc/self/smaps. */
+  readonly regions: readonly string[]
+}
+
 /** A child's state as its page tells it; `outcome` is a number of `Outcome`. */
 export interface PageState {
   rows: number
@@ -149,6 +162,17 @@ export interface NativeBinding {
   packedHeapStats(): PackedHeapStats | null
   /** On a thread of libuv's pool. One call at a time. */
   packedHeapCollapse(budgetMs: number, done: (error: null, result: CollapseResult) => void): void
+  /** Throws with the code `LIMIT`, `NOT_ALLOWED` or the errno of mmap. */
+  arenaOpen(bytes: number, maxBytes: number, hugePages: boolean): ArenaHandle
+  /** Throws with the code `LIMIT` or the errno of mmap. */
+  arenaAlloc(arena: ArenaHandle, bytes: number): ArrayBuffer
+  /** False if no block of the arena begins where the buffer does. */
+  arenaFree(arena: ArenaHandle, buffer: ArrayBuffer): boolean
+  arenaStats(arena: ArenaHandle): NativeArenaStats
+  /** Goes on at an address (0n: begins) for so many milliseconds; returns where to go on, or 0n at the end. */
+  arenaCollapse(arena: ArenaHandle, from: bigint, ms: number): bigint
+  /** In a child, what was written and will not be read again; elsewhere nothing. Returns the bytes given back. */
+  arenaGiveBack(bytes: Uint8Array): number
 }
 
 let loaded: NativeBinding | undefined

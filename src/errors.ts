@@ -56,6 +56,12 @@ export type ForksnapErrorCode =
   | 'ERR_UNSAFE_PATH'
   /** The store could not write, sync, publish or read; `cause` is the system's error. */
   | 'ERR_STORE_FAILED'
+  /** An arena has reached its `maxBytes`. */
+  | 'ERR_ARENA_FULL'
+  /** The system gives an arena no more memory; `errno` and `syscall` say why. */
+  | 'ERR_OUT_OF_MEMORY'
+  /** A saved table of an arena has other columns than the one that it is restored into. */
+  | 'ERR_SCHEMA_MISMATCH'
   /** Saving keeps failing and the engine was asked to refuse writes. */
   | 'ERR_UNHEALTHY'
 

@@ -24,8 +24,20 @@ export { timestampToMs } from './slice/time'
 export type { FileStoreOptions } from './store/file-options'
 export { startTogether } from './start-together'
 export { recover, type RecoverOptions, type RecoverProgress, type RecoverReport } from './recover'
-export type { FieldsHandler, PassedOver, RecoveredLog, RecoveredSlice, RestoreHandlers, RowHandler } from './recover'
+export type {
+  BlobHandler,
+  FieldsHandler,
+  PassedOver,
+  RecoveredLog,
+  RecoveredSlice,
+  RestoreHandlers,
+  RowHandler,
+} from './recover'
 export type { KeepPolicy } from './store/retention'
+export { Arena, type ArenaOptions, type ArenaStats } from './arena/arena'
+export type { ArenaPages } from './arena/pages'
+export type { ColumnKind, TableSchema } from './arena/columns'
+export type { ArenaTable, ArenaTableOptions, TableColumns } from './arena/table'
 export type { BackOff } from './back-off'
 export type { CleanupStep } from './events'
 export type * from './slice/types'

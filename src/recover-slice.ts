@@ -2,7 +2,7 @@ import { isThenable } from './checks'
 import { ForksnapError } from './errors'
 import type { RecoverOptions } from './recover'
 import { throwIfAborted } from './shared-work'
-import type { JsonValue, ReadValue, RowFields, SliceMeta } from './slice/types'
+import type { BlobSink, JsonValue, ReadValue, RowFields, SliceMeta } from './slice/types'
 import { openNewest } from './store/newest'
 import type { SliceHandlers, SliceInfo, SliceSource } from './store/store'
 
@@ -16,6 +16,9 @@ export type FieldsHandler = (fields: RowFields) => unknown
 export interface RestoreHandlers {
   readonly [table: string]: RowHandler | { readonly fields: FieldsHandler }
 }
+
+/** `(data) => ...` for the whole blob; `{ pieces }` takes it as it is read, as an arena's `receive()` and its tables do. */
+export type BlobHandler = ((data: Uint8Array) => unknown) | { readonly pieces: (bytes: number) => BlobSink }
 
 export interface RecoveredSlice {
   readonly sliceId: bigint
@@ -106,7 +109,11 @@ function handlersOf(options: RecoverOptions, { info: { sliceId } }: SliceSource)
       return (row) => void take(row)
     },
     row: (_table, values) => void current(values),
-    blob: (name, data) => void blobs[name]?.(data),
+    blob: (name, data) => deliverWhole(blobs[name], data),
+    pieces: (name, bytes) => {
+      const handler = blobs[name]
+      return typeof handler === 'object' ? handler.pieces(bytes) : undefined
+    },
     progress: (bytes, bytesTotal) => {
       throwIfAborted(signal)
       onProgress?.({ phase: 'slice', sliceId, bytes, bytesTotal })
@@ -122,6 +129,14 @@ function firstChecked<T>(table: string, handler: (row: T) => unknown, goOn: () =
     const message = `The handler of table ${JSON.stringify(table)} returned a promise; rows are restored synchronously`
     throw new ForksnapError('ERR_INVALID_ARGUMENT', message, { table })
   }
+}
+
+/** A store of somebody else may not know of pieces. */
+function deliverWhole(handler: BlobHandler | undefined, data: Uint8Array): void {
+  if (typeof handler !== 'object') return void handler?.(data)
+  const sink = handler.pieces(data.length)
+  sink.write(data)
+  sink.end()
 }
 
 /** A store of somebody else may not know of fields. */

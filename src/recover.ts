@@ -1,13 +1,26 @@
 import * as check from './checks'
 import type { LogEntry, LogStart, OperationLog } from './oplog/oplog'
 import { checkReach, replayLog, type RecoveredLog } from './recover-log'
-import { restoreNewest, type PassedOver, type RecoveredSlice, type RestoreHandlers } from './recover-slice'
+import {
+  restoreNewest,
+  type BlobHandler,
+  type PassedOver,
+  type RecoveredSlice,
+  type RestoreHandlers,
+} from './recover-slice'
 import { throwIfAborted } from './shared-work'
 import { startTogether } from './start-together'
 import type { SliceStore } from './store/store'
 
 export type { RecoveredLog } from './recover-log'
-export type { FieldsHandler, PassedOver, RecoveredSlice, RestoreHandlers, RowHandler } from './recover-slice'
+export type {
+  BlobHandler,
+  FieldsHandler,
+  PassedOver,
+  RecoveredSlice,
+  RestoreHandlers,
+  RowHandler,
+} from './recover-slice'
 
 export interface RecoverOptions {
   readonly store: SliceStore
@@ -19,8 +32,11 @@ export interface RecoverOptions {
    * synchronous and called in the order of the slice. What they throw ends the recovery and passes through as it is.
    */
   readonly restore: RestoreHandlers
-  /** What restores a blob, by name. As for tables, every blob of the slice must have one. */
-  readonly blobs?: { readonly [name: string]: (data: Uint8Array) => unknown }
+  /**
+   * What restores a blob, by name: a function that takes its bytes, or `{ pieces }` with one that is told how many they are
+   * and returns what takes them piece by piece. As for tables, every blob of the slice must have one.
+   */
+  readonly blobs?: { readonly [name: string]: BlobHandler }
   /**
    * Called once all rows and blobs are delivered and before the log's entries are: the place to compare a digest that
    * `slice.set` stored. What it throws ends the recovery.
@@ -122,7 +138,7 @@ function checkOptions(options: RecoverOptions): void {
   const { store, log, blobs, check: checkSlice, replay, onProgress, signal, readOnly, allowLogBehind } = options
   check.checkMethods('store', store, ['start', 'list', 'open'])
   checkHandlers('restore', options.restore, checkRestoreHandler)
-  if (blobs !== undefined) checkHandlers('blobs', blobs, check.checkFunction)
+  if (blobs !== undefined) checkHandlers('blobs', blobs, checkBlobHandler)
   if (checkSlice !== undefined) check.checkFunction('check', checkSlice)
   if (log !== undefined) {
     check.checkMethods('log', log, ['start', 'read', 'reset'])
@@ -147,5 +163,12 @@ function checkRestoreHandler(name: string, handler: unknown): void {
   if (typeof handler === 'object' && handler !== null && 'fields' in handler) {
     check.checkOptions(name, handler, ['fields'])
     check.checkFunction(`${name}.fields`, handler.fields)
+  } else check.checkFunction(name, handler)
+}
+
+function checkBlobHandler(name: string, handler: unknown): void {
+  if (typeof handler === 'object' && handler !== null && 'pieces' in handler) {
+    // An arena's table is one of these, so that other keys are its own.
+    check.checkFunction(`${name}.pieces`, handler.pieces)
   } else check.checkFunction(name, handler)
 }

@@ -35,22 +35,23 @@ export class FrameWriter {
       const what = type === FrameType.header ? 'meta' : `frame ${type}`
       throw new ForksnapError('ERR_INVALID_VALUE', `The slice's ${what} has ${payload.length} bytes, more than ${most}`)
     }
-    this.separate(type, 'none', payload, payload.length)
+    this.separate(type, 'none', [payload], payload.length)
   }
 
-  /** A frame of payload that may be compressed. */
-  data(type: FrameType, payload: Uint8Array): void {
-    const packed = compress(this.codec, payload)
-    if (packed === undefined) this.separate(type, 'none', payload, payload.length)
-    else this.separate(type, this.codec, packed, payload.length)
+  /** A frame whose payload consists of these parts and may be compressed. */
+  data(type: FrameType, parts: readonly Uint8Array[]): void {
+    const rawBytes = parts.reduce((sum, part) => sum + part.length, 0)
+    const packed = this.codec === 'none' ? undefined : compress(this.codec, joined(parts))
+    if (packed === undefined) this.separate(type, 'none', parts, rawBytes)
+    else this.separate(type, this.codec, [packed], rawBytes)
   }
 
   /** The same for a payload that has room for the frame header in front of it. */
   dataWithRoom(type: FrameType, frame: Uint8Array): void {
     const payload = frame.subarray(FRAME_HEADER_BYTES)
     const packed = compress(this.codec, payload)
-    if (packed !== undefined) return this.separate(type, this.codec, packed, payload.length)
-    this.header(frame, type, 'none', payload, payload.length)
+    if (packed !== undefined) return this.separate(type, this.codec, [packed], payload.length)
+    this.header(frame, type, 'none', [payload], payload.length)
     this.put(frame)
   }
 
@@ -63,16 +64,27 @@ export class FrameWriter {
     if (this.syncEveryBytes > 0) this.sync()
   }
 
-  private separate(type: FrameType, codec: Codec, payload: Uint8Array, rawBytes: number): void {
+  private separate(type: FrameType, codec: Codec, parts: readonly Uint8Array[], rawBytes: number): void {
     const header = new Uint8Array(FRAME_HEADER_BYTES)
-    this.header(header, type, codec, payload, rawBytes)
+    this.header(header, type, codec, parts, rawBytes)
     this.put(header)
-    this.put(payload)
+    for (const part of parts) this.put(part)
   }
 
-  private header(target: Uint8Array, type: FrameType, codec: Codec, payload: Uint8Array, rawBytes: number): void {
-    const frame = { type, codec, storedBytes: payload.length, rawBytes, payloadCrc: crc32(payload) }
-    this.chain = encodeFrameHeader(target, frame, this.chain)
+  private header(
+    target: Uint8Array,
+    type: FrameType,
+    codec: Codec,
+    parts: readonly Uint8Array[],
+    rawBytes: number,
+  ): void {
+    let storedBytes = 0
+    let payloadCrc = 0
+    for (const part of parts) {
+      storedBytes += part.length
+      payloadCrc = crc32(part, payloadCrc)
+    }
+    this.chain = encodeFrameHeader(target, { type, codec, storedBytes, rawBytes, payloadCrc }, this.chain)
   }
 
   private put(data: Uint8Array): void {
@@ -92,4 +104,8 @@ export class FrameWriter {
     this.unsynced = 0
     this.target.sync?.()
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? parts[0] : Buffer.concat(parts)
 }

@@ -4,7 +4,7 @@ import { frameName, readBlobPayload, readHeaderPayload, readSealPayload, readTab
 import { readTrailerPayload } from './control'
 import { BLOB_CHUNK_BYTES, corrupt, type FrameHeader, FrameType, SECTIONS_MAX } from './format'
 import { RowDelivery } from './row-delivery'
-import type { BlobSummary, SliceTrailer, TableSummary } from './types'
+import type { BlobSink, BlobSummary, SliceTrailer, TableSummary } from './types'
 
 const LINE_FEED = 10
 
@@ -24,7 +24,7 @@ interface OpenTable {
 }
 
 interface OpenBlob extends BlobSummary {
-  readonly pieces: Buffer[]
+  readonly sink: BlobSink | undefined
   arrived: number
 }
 
@@ -99,9 +99,9 @@ export class SectionReader {
     const { name, bytes } = readBlobPayload(payload, offset)
     checkNew(name, this.blobs, offset)
     this.blobs.set(name, { name, bytes })
-    this.blob = { name, bytes, pieces: [], arrived: 0 }
     this.state = 'blob'
     this.handlers.blobBegin?.(name, bytes)
+    this.blob = { name, bytes, sink: this.handlers.pieces?.(name, bytes) ?? this.collector(name, bytes), arrived: 0 }
     this.endBlob(this.blob)
   }
 
@@ -112,8 +112,7 @@ export class SectionReader {
       throw corrupt(`a piece of a blob has ${payload.length} of ${expected} bytes`, offset)
     blob.arrived += payload.length
     this.handlers.blobPiece?.(blob.name, payload)
-    // The payload may be a view of the caller's chunk, which is reused.
-    if (this.handlers.blob !== undefined) blob.pieces.push(Buffer.from(payload))
+    blob.sink?.write(payload)
     this.endBlob(blob)
   }
 
@@ -121,7 +120,19 @@ export class SectionReader {
     if (blob.arrived < blob.bytes) return
     this.blob = undefined
     this.state = 'between'
-    this.handlers.blob?.(blob.name, join(blob.pieces, blob.bytes))
+    blob.sink?.end()
+  }
+
+  /** For a handler that wants the whole blob. */
+  private collector(name: string, bytes: number): BlobSink | undefined {
+    const { handlers } = this
+    if (handlers.blob === undefined) return undefined
+    const pieces: Buffer[] = []
+    return {
+      // The piece may be a view of the caller's chunk, which is reused.
+      write: (piece) => void pieces.push(Buffer.from(piece)),
+      end: () => handlers.blob?.(name, join(pieces, bytes)),
+    }
   }
 }
 

@@ -105,12 +105,33 @@ export interface TableWriter<C extends readonly Column[]> {
   rows<T>(items: Iterable<T>, toRow: (item: T) => RowValues<C>): void
 }
 
+/** The bytes of a blob: an ArrayBuffer or a view of one, or a list of these, which are written one after the other. */
+export type BlobData = ArrayBufferLike | ArrayBufferView | readonly (ArrayBufferLike | ArrayBufferView)[]
+
+export interface BlobOptions {
+  /**
+   * For memory of an `Arena`: the child gives its pages back once they are written, so that the parent need not copy them any
+   * more when it writes to them. In the child these bytes are zeros after that, so `write` must have no use for them any
+   * more. Only whole pages, huge ones in an arena of huge pages, are given back. Without effect on other memory and in the
+   * parent, that is in the warm-up. Default false.
+   */
+  readonly giveBack?: boolean
+}
+
+/** Takes a blob piece by piece, as it is read. What these throw ends the reading and passes through. */
+export interface BlobSink {
+  /** The next bytes, verified, valid during the call only. */
+  write(piece: Uint8Array): void
+  /** All of them have come. */
+  end(): void
+}
+
 /** What `write(slice)` gets in the child. */
 export interface SliceWriter {
   /** Begins a table. Names are at most 63 bytes of UTF-8; each table is opened once. */
   table<const C extends readonly Column[]>(name: string, columns: C): TableWriter<C>
-  /** Writes bytes under a name: an ArrayBuffer or a view of one. */
-  blob(name: string, data: ArrayBufferLike | ArrayBufferView): void
+  /** Writes bytes under a name, straight from where they are: they are copied only to be compressed. */
+  blob(name: string, data: BlobData, options?: BlobOptions): void
   /**
    * Sets a value of the trailer, where readers find it without reading the rows. A function is called for it at once, but
    * never in the warm-up: give one for a value that takes long to compute, such as a digest of the whole state.

@@ -1,15 +1,17 @@
-import { isAnyArrayBuffer, isSharedArrayBuffer } from 'node:util/types'
+import { binding } from '../binding'
 import { checkWhole } from '../checks'
 import { ForksnapError } from '../errors'
+import { blobPieces, firstBytes, viewsOf } from './blob-pieces'
 import { checkCodec } from './codec'
 import { checkName, quote, toColumn } from './columns'
-import { BLOB_CHUNK_BYTES, FrameType, hex32, SECTIONS_MAX, VALUES_BYTES_MAX } from './format'
+import { FrameType, hex32, SECTIONS_MAX, VALUES_BYTES_MAX } from './format'
 import { FrameWriter } from './frame-writer'
 import { encodeMeta, jsonProblem } from './json'
 import { RowBuffer } from './row-buffer'
 import { type ConstantColumn, OpenTable, type RowGate, type TableOwner } from './table-writer'
 import type { SliceTarget } from './target'
-import type { BlobSummary, Codec, Column, JsonValue, SliceMeta, SliceTrailer, SliceWriter, TableWriter } from './types'
+import type { BlobData, BlobOptions, BlobSummary, Codec, Column, JsonValue } from './types'
+import type { SliceMeta, SliceTrailer, SliceWriter, TableWriter } from './types'
 
 export { fdTarget, nullTarget, type SliceTarget } from './target'
 
@@ -106,17 +108,18 @@ class Writer implements FinishingSliceWriter, TableOwner {
     return table
   }
 
-  blob(name: string, data: ArrayBufferLike | ArrayBufferView): void {
+  blob(name: string, data: BlobData, { giveBack = false }: BlobOptions = {}): void {
     this.checkUsable()
     checkNewName('blob', name, this.blobs)
-    const bytes = bytesOf(name, data).subarray(0, this.gate?.blobBytesMax)
+    const views = firstBytes(viewsOf(name, data), this.gate?.blobBytesMax ?? Infinity)
+    const bytes = views.reduce((sum, view) => sum + view.length, 0)
     this.seal()
-    this.frames.json(FrameType.blob, JSON.stringify({ name, bytes: bytes.length }))
-    this.blobs.set(name, { name, bytes: bytes.length })
-    for (let from = 0; from < bytes.length; from += BLOB_CHUNK_BYTES) {
-      // Shared memory is copied first: it could change between the checksum and the write.
-      const piece = bytes.subarray(from, from + BLOB_CHUNK_BYTES)
-      this.frames.data(FrameType.blobData, isSharedArrayBuffer(piece.buffer) ? Buffer.from(piece) : piece)
+    this.frames.json(FrameType.blob, JSON.stringify({ name, bytes }))
+    this.blobs.set(name, { name, bytes })
+    for (const piece of blobPieces(views)) {
+      this.frames.data(FrameType.blobData, piece)
+      // The warm-up is the parent's, which needs its memory.
+      if (giveBack && this.gate === undefined) for (const part of piece) binding().arenaGiveBack(part)
       this.options.onProgress?.(this.rows, this.bytes)
     }
   }
@@ -185,12 +188,6 @@ class Writer implements FinishingSliceWriter, TableOwner {
     this.frames.dataWithRoom(FrameType.rows, frame)
     this.options.onProgress?.(this.rows, this.bytes)
   }
-}
-
-function bytesOf(name: string, data: ArrayBufferLike | ArrayBufferView): Uint8Array {
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  if (isAnyArrayBuffer(data)) return new Uint8Array(data)
-  throw new ForksnapError('ERR_INVALID_VALUE', `The blob ${quote(name)} is not an ArrayBuffer or a view of one`)
 }
 
 function checkNewName(kind: 'table' | 'blob', name: string, known: ReadonlyMap<string, unknown>): void {

@@ -154,16 +154,19 @@ async function readBlob(part: Part, name: string, bytes: number): Promise<void> 
   if (Number(found.bytes) !== bytes) {
     throw corrupt(`the blob ${JSON.stringify(name)} has ${found.bytes} bytes, not ${bytes}`, 0)
   }
-  if (handlers.blob === undefined) return
-  const whole = new Uint8Array(bytes)
+  const sink = handlers.pieces?.(name, bytes)
+  if (sink === undefined && handlers.blob === undefined) return
+  const whole = sink === undefined ? new Uint8Array(bytes) : undefined
   let at = 0
   for (let piece = 0; piece < found.pieces; piece++) {
     const text = `SELECT data ${where} AND piece = $3`
     const { rows } = await session.query<{ data: Buffer }>(doing, text, [sliceId, name, piece])
     const data = rows[0]?.data ?? Buffer.alloc(0)
-    whole.set(data, at)
+    if (whole === undefined) sink?.write(data)
+    else whole.set(data, at)
     at += data.length
     part.progress(data.length)
   }
-  handlers.blob(name, whole)
+  if (whole === undefined) sink?.end()
+  else handlers.blob?.(name, whole)
 }

@@ -1,4 +1,13 @@
-import type { Codec, Column, ReadValue, RowFields, SliceHeader, SliceMeta, SliceTrailer } from '../slice/types'
+import type {
+  BlobSink,
+  Codec,
+  Column,
+  ReadValue,
+  RowFields,
+  SliceHeader,
+  SliceMeta,
+  SliceTrailer,
+} from '../slice/types'
 
 /**
  * A store keeps slices. The flow of a slice through it is: `create()` in the parent gives a sink with a descriptor, the
@@ -97,6 +106,11 @@ export interface SliceHandlers {
   row?(table: string, values: ReadValue[]): void
   tableEnd?(name: string, rows: number): void
   blob?(name: string, data: Uint8Array): void
+  /**
+   * Asked when a blob begins: what is to take it piece by piece, so that it is never in memory a second time. Undefined:
+   * `blob` gets the whole of it.
+   */
+  pieces?(name: string, bytes: number): BlobSink | undefined
   progress?(bytesRead: number, bytesTotal: number): void
 }
 
