@@ -13,6 +13,7 @@
         "native/arena_buffers.cc",
         "native/arena_pages.cc",
         "native/child_setup.cc",
+        "native/child_threads.cc",
         "native/child_watch.cc",
         "native/file_lock.cc",
         "native/fork.cc",

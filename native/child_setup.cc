@@ -163,6 +163,10 @@ void RaiseOomScore(int score) {
 
 void SetPriorities(const ChildSetup& setup) {
   constexpr int kWhoProcess = 1;
+  if (setup.idle) {
+    const sched_param none = {};
+    sched_setscheduler(0, SCHED_IDLE, &none);
+  }
   if (setup.io_priority >= 0) syscall(SYS_ioprio_set, kWhoProcess, 0, setup.io_priority);
   if (!setup.cpus.empty()) {
     cpu_set_t set;

@@ -20,6 +20,8 @@ struct ChildSetup {
   bool keep_stdio = false;
   std::string title = "forksnap";
   int nice = 0;
+  // Whether it runs only where nobody else wants a processor.
+  bool idle = false;
   // Value for ioprio_set(), or -1 to leave it.
   int io_priority = -1;
   std::vector<int> cpus;

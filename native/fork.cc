@@ -89,6 +89,7 @@ ChildSetup SetupFrom(const Napi::Object& options) {
   setup.keep_stdio = options.Get("keepStdio").ToBoolean();
   setup.title = options.Get("title").ToString().Utf8Value();
   setup.nice = options.Get("nice").ToNumber().Int32Value();
+  setup.idle = options.Get("idle").ToBoolean();
   setup.io_priority = options.Get("ioPriority").ToNumber().Int32Value();
   setup.oom_score_adj = options.Get("oomScoreAdj").ToNumber().Int32Value();
   setup.core_dump = options.Get("coreDump").ToBoolean();
@@ -313,6 +314,12 @@ void ChildExit(const Napi::CallbackInfo& info) {
   ExitChild(outcome, code, message.data(), message.size());
 }
 
+// childStartV8Workers(count): true if they run.
+Napi::Value ChildStartV8Workers(const Napi::CallbackInfo& info) {
+  RequireChild(info.Env());
+  return Napi::Boolean::New(info.Env(), StartV8WorkersInChild(info[0].As<Napi::Number>().Int32Value()));
+}
+
 void ChildProgress(const Napi::CallbackInfo& info) {
   if (!in_child || child_page == nullptr) return;
   uint64_t totals[2];
@@ -381,6 +388,7 @@ void InitFork(Napi::Env env, Napi::Object exports) {
   add("getpid", GetPid);
   add("isInMicrotask", IsInMicrotask);
   add("childExit", ChildExit);
+  add("childStartV8Workers", ChildStartV8Workers);
   add("childProgress", ChildProgress);
   add("childResult", ChildResult);
   add("openPage", OpenPage);

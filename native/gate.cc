@@ -23,11 +23,13 @@ void GateRound::Park() {
     if (changed_.wait_until(lock, deadline_) == std::cv_status::timeout) over_ = true;
   }
   lock.unlock();
-  // Who leaves wakes the next one, also the first to find the deadline passed: a half-parked round is of no use.
+  // Who leaves wakes two others, also the first to find the deadline passed: a half-parked round is of no use.
+  changed_.notify_one();
   changed_.notify_one();
 }
 
-// Only one is woken from here, and each wakes the next: all at once they would take the processor from the caller.
+// Only one is woken from here, and each wakes two: all at once they would take the processor from the caller, and in a
+// row the last would wait for each of the others to get a processor.
 void GateRound::Release() {
   {
     std::lock_guard<std::mutex> lock(mutex_);

@@ -1,12 +1,16 @@
 #include "v8_pool.h"
 
 #include <node.h>
+#include <string.h>
 #include <v8-platform.h>
 #include <v8.h>
 
+#include <array>
 #include <map>
 #include <mutex>
 #include <utility>
+
+#include "child_threads.h"
 
 namespace forksnap {
 
@@ -178,6 +182,86 @@ void PrepareIsolateInChild(bool suppress_microtasks, FatalHandler on_fatal) {
   // Never deleted: the scope ends with the process.
   static auto* suppress = new v8::Isolate::SuppressMicrotaskExecutionScope(isolate);
   (void)suppress;
+}
+
+namespace {
+
+// The pool of a child. Never deleted: it ends with the process.
+v8::Platform* child_pool = nullptr;
+
+// The virtuals of v8::Platform by which work gets to worker threads. Jobs come through them too.
+#if V8_MAJOR_VERSION >= 12
+struct Posting : v8::Platform {
+  static constexpr auto kNow = &Posting::PostTaskOnWorkerThreadImpl;
+  static constexpr auto kLater = &Posting::PostDelayedTaskOnWorkerThreadImpl;
+};
+
+void PostNow(v8::Platform*, v8::TaskPriority priority, std::unique_ptr<v8::Task> task,
+             const v8::SourceLocation& location) {
+  (child_pool->*Posting::kNow)(priority, std::move(task), location);
+}
+
+void PostLater(v8::Platform*, v8::TaskPriority priority, std::unique_ptr<v8::Task> task, double delay,
+               const v8::SourceLocation& location) {
+  (child_pool->*Posting::kLater)(priority, std::move(task), delay, location);
+}
+#else
+struct Posting {
+  static constexpr auto kNow = &v8::Platform::CallOnWorkerThread;
+  static constexpr auto kLater = &v8::Platform::CallDelayedOnWorkerThread;
+};
+
+void PostNow(v8::Platform*, std::unique_ptr<v8::Task> task) { (child_pool->*Posting::kNow)(std::move(task)); }
+
+void PostLater(v8::Platform*, std::unique_ptr<v8::Task> task, double delay) {
+  (child_pool->*Posting::kLater)(std::move(task), delay);
+}
+#endif
+
+// By the C++ ABI of Linux and macOS a pointer to a virtual member function holds where its slot is in the table.
+template <typename Member>
+size_t SlotOf(Member member) {
+  uintptr_t words[2];
+  static_assert(sizeof member == sizeof words, "a pointer to a member function has two words");
+  memcpy(words, &member, sizeof words);
+#if defined(__aarch64__) || defined(__arm__)
+  return words[0] / sizeof(void*);
+#else
+  return (words[0] - 1) / sizeof(void*);
+#endif
+}
+
+// What an object's table of virtuals has before its slots: the offset to its top, and its type.
+constexpr size_t kTableHead = 2;
+// More slots than Node's platform has. What is copied beyond them is never used; there is much data after the table.
+constexpr size_t kTableSlots = 64;
+// Beside its workers a platform of Node's starts a thread for delayed tasks, with a loop.
+constexpr int kOtherThreads = 1;
+
+template <typename Function>
+void* AddressOf(Function* function) {
+  return reinterpret_cast<void*>(function);
+}
+
+}  // namespace
+
+bool StartV8WorkersInChild(int count) {
+  v8::Platform* platform = CurrentPlatform();
+  if (platform == nullptr || count <= 0 || !CanStartThreads(count + kOtherThreads) || !CanStartLoop()) return false;
+  child_pool = node::MultiIsolatePlatform::Create(count).release();
+  void** const table = *reinterpret_cast<void***>(platform);
+  // Another class than Node's own (an embedder's) may have other ways to its threads.
+  if (*reinterpret_cast<void***>(child_pool) != table) return false;
+  const size_t now = SlotOf(Posting::kNow);
+  const size_t later = SlotOf(Posting::kLater);
+  if (now >= kTableSlots || later >= kTableSlots) return false;
+  // A copy, since the new pool is of the same class: its own table must stay as it is.
+  static std::array<void*, kTableHead + kTableSlots> copy;
+  memcpy(copy.data(), table - kTableHead, sizeof copy);
+  copy[kTableHead + now] = AddressOf(PostNow);
+  copy[kTableHead + later] = AddressOf(PostLater);
+  *reinterpret_cast<void***>(platform) = copy.data() + kTableHead;
+  return true;
 }
 
 }  // namespace forksnap

@@ -50,6 +50,7 @@ export interface NativeForkOptions {
   keepStdio: boolean
   title: string
   nice: number
+  idle: boolean
   /** Value for `ioprio_set`, or -1. */
   ioPriority: number
   cpus: readonly number[]
@@ -127,6 +128,8 @@ export interface NativeBinding {
   getpid(): number
   isInMicrotask(): boolean
   childExit(outcome: number, code: number, message: string): never
+  /** Whether so many threads of V8's run in the child from now on. */
+  childStartV8Workers(count: number): boolean
   childProgress(rows: number, bytes: number): void
   childResult(bytes: Uint8Array): boolean
   openPage(): StatusPage

@@ -10,7 +10,7 @@ import { binding, Outcome } from './binding'
 import { checkWhole, isThenable } from './checks'
 import { describeError } from './child-error'
 import { errnoOf, ForksnapError } from './errors'
-import type { ChildContext, ResultCodec } from './fork-job'
+import type { ChildContext, ChildOptions, ResultCodec } from './fork-job'
 
 /** EX_SOFTWARE of sysexits.h: the exit code of a child that broke a rule. */
 export const EXIT_BROKEN = 70
@@ -57,13 +57,21 @@ export const clonedResult: ResultCodec<unknown> = {
   decode: (bytes) => v8.deserialize(bytes) as unknown,
 }
 
+const DEFAULT_V8_WORKERS = 2
+
+/** Node 24's V8 (13.6) is the first whose efficiency mode makes its middle compilers synchronous. */
+function useEfficiencyMode(option: ChildOptions['efficiencyMode'], hasWorkers: boolean): boolean {
+  if (typeof option === 'boolean') return option
+  return !hasWorkers && Number(process.versions.node.split('.')[0]) >= 24
+}
+
 /** Runs the child's work to its end and leaves the process. Never returns. */
 export function runChild<P, V>(
   run: (child: ChildContext, prepared: P) => V,
   result: ResultCodec<V>,
   prepared: P,
   title: string,
-  efficiencyMode: boolean,
+  options: ChildOptions,
 ): never {
   const native = binding()
   try {
@@ -71,7 +79,8 @@ export function runChild<P, V>(
       (code) => native.childExit(Outcome.calledExit, code, `process.exit(${code}) was called in the child`),
       () => native.childExit(Outcome.aborted, EXIT_BROKEN, 'process.abort() was called in the child'),
     )
-    if (efficiencyMode) v8.setFlagsFromString('--efficiency-mode')
+    const hasWorkers = native.childStartV8Workers(options.v8Workers ?? DEFAULT_V8_WORKERS)
+    if (useEfficiencyMode(options.efficiencyMode, hasWorkers)) v8.setFlagsFromString('--efficiency-mode')
     process.title = title
     const context: ChildContext = {
       progress: (rows, bytes) => {

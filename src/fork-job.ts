@@ -6,6 +6,12 @@ export interface ChildOptions {
   readonly title?: string
   /** Added to the parent's nice value, 0 to 19. Default 0. */
   readonly nice?: number
+  /**
+   * 'idle': the child runs where nobody else wants a processor, and gives way at once (Linux, SCHED_IDLE). A nice value does
+   * less: whoever wakes up may still have to wait until the child's slice is over. On a machine that is busy all the time
+   * such a child hardly gets on, so mind the limits. Default: unchanged.
+   */
+  readonly cpuPriority?: 'idle'
   /** I/O priority class (Linux). Default: unchanged. */
   readonly ioPriority?: 'idle' | 'best-effort-low'
   /** CPUs that the child may run on (Linux), numbers from 0. Default: the parent's. */
@@ -14,7 +20,16 @@ export interface ChildOptions {
   readonly oomScoreAdj?: number
   /** Whether a crash of the child may dump a core of the whole state. Default false. */
   readonly coreDump?: boolean
-  /** V8's `--efficiency-mode` in the child. Default 'auto': where it helps (Node 24 and newer). */
+  /**
+   * Threads that V8 gets in the child for concurrent compilation and parallel garbage collection, 0 to 16; they begin
+   * anew there, since none of the parent's survives the fork. Where the system refuses them the child does without.
+   * Default 2.
+   */
+  readonly v8Workers?: number
+  /**
+   * V8's `--efficiency-mode` in the child. Default 'auto': where it helps, in children without `v8Workers` on Node 24 and
+   * newer.
+   */
   readonly efficiencyMode?: 'auto' | boolean
 }
 

@@ -30,17 +30,12 @@ function nativeOptions(keepFds: readonly number[], child: ChildOptions, keepStdi
     keepStdio,
     title: child.title ?? 'forksnap',
     nice: child.nice ?? 0,
+    idle: child.cpuPriority === 'idle',
     ioPriority: child.ioPriority === undefined ? -1 : IO_PRIORITIES[child.ioPriority],
     cpus: child.cpus ?? [],
     oomScoreAdj: child.oomScoreAdj ?? PARENT_OOM_SCORE,
     coreDump: child.coreDump ?? false,
   }
-}
-
-/** Node 24's V8 (13.6) is the first whose efficiency mode makes its middle compilers synchronous. */
-function useEfficiencyMode(option: ChildOptions['efficiencyMode']): boolean {
-  if (typeof option === 'boolean') return option
-  return Number(process.versions.node.split('.')[0]) >= 24
 }
 
 /** Refuses what would be a fork inside a fork: a child's threads are gone, and its parent's loop is not its own. */
@@ -68,13 +63,12 @@ function forkNow<P, V>(
 ): Forked<P> | typeof AGAIN {
   const native = binding()
   const child = job.child ?? {}
-  const efficiency = useEfficiencyMode(child.efficiencyMode)
   const options = nativeOptions(job.keepFds ?? [], child, false)
   const before = performance.now()
   const prepared = job.prepare()
   const prepareMs = performance.now() - before
   const result = native.fork(options, page, () =>
-    runChild((context, value: P) => job.run(context, value), resultOf(job), prepared, options.title, efficiency),
+    runChild((context, value: P) => job.run(context, value), resultOf(job), prepared, options.title, child),
   )
   if (result.errno !== '') throw forkFailed(result.errno, result.syscall)
   if (result.pid < 0) {
@@ -204,7 +198,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const native = binding()
   refuseInChild(native)
   if (job.signal?.aborted) throw aborted(job.signal)
-  rehearse(() => nativeOptions([], {}, useEfficiencyMode(undefined)))
+  rehearse(() => nativeOptions([], {}, false))
   const startedMs = performance.now()
   const delay = measureLoopDelay()
   const page = native.openPage()

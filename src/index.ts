@@ -22,6 +22,7 @@ export { openNewest, type OpenNewestOptions } from './store/newest'
 export type { SliceHandlers, SliceInfo, SliceSink, SliceSource, SliceStore, SliceWriting } from './store/store'
 export { timestampToMs } from './slice/time'
 export type { FileStoreOptions } from './store/file-options'
+export { startTogether } from './start-together'
 export { recover, type RecoverOptions, type RecoverProgress, type RecoverReport } from './recover'
 export type {
   BlobHandler,

@@ -1,5 +1,6 @@
 /** One snapshot of a process of its own: prints how long its child wrote as one line of JSON. */
 import { setImmediate } from 'node:timers/promises'
+import type { ChildOptions } from '../../src/fork-job'
 import { Snapshotter } from '../../src/snapshotter'
 import type { SliceWriter } from '../../src/slice/types'
 import { createSliceWriter, nullTarget } from '../../src/slice/writer'
@@ -7,6 +8,15 @@ import { NullStore } from './null-store'
 
 /** `cold` without a warm-up, `warmed-up` with forksnap's own, `warm` after the whole state was written many times. */
 export type Warmth = 'cold' | 'warmed-up' | 'warm'
+
+/** What the child's V8 has for compilation: threads of its own, nothing, or `--efficiency-mode`. */
+export type Mode = 'workers' | 'alone' | 'efficiency'
+
+const CHILDREN: { readonly [mode in Mode]: ChildOptions } = {
+  workers: {},
+  alone: { v8Workers: 0, efficiencyMode: false },
+  efficiency: { v8Workers: 0, efficiencyMode: true },
+}
 
 export interface ColdWarmSample {
   /** In the child, from the first row to the last. */
@@ -60,7 +70,7 @@ async function makeWarm(orders: readonly Order[]): Promise<void> {
   }
 }
 
-async function main(warmth: Warmth, efficiencyMode: boolean, rows: number): Promise<ColdWarmSample> {
+async function main(warmth: Warmth, mode: Mode, rows: number): Promise<ColdWarmSample> {
   const orders = makeOrders(rows)
   if (warmth === 'warm') await makeWarm(orders)
   const snapshotter = new Snapshotter({
@@ -68,7 +78,7 @@ async function main(warmth: Warmth, efficiencyMode: boolean, rows: number): Prom
     write: (slice) => writeOrders(slice, orders),
     intervalMs: 0,
     ...(warmth === 'cold' ? { warmUp: false } : {}),
-    child: { efficiencyMode },
+    child: CHILDREN[mode],
   })
   await snapshotter.start()
   const begun = performance.now()
@@ -79,5 +89,5 @@ async function main(warmth: Warmth, efficiencyMode: boolean, rows: number): Prom
   return { writeMs: Number(values.writeMs), childMs, warmUpMs }
 }
 
-const [warmth, efficiency, rows] = process.argv.slice(2)
-void main(warmth as Warmth, efficiency === 'true', Number(rows)).then((sample) => console.log(JSON.stringify(sample)))
+const [warmth, mode, rows] = process.argv.slice(2)
+void main(warmth as Warmth, mode as Mode, Number(rows)).then((sample) => console.log(JSON.stringify(sample)))

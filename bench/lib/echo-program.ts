@@ -29,9 +29,9 @@ class BatchFile {
 
   private async run(): Promise<void> {
     this.running = true
-    // All of this turn of the event loop goes into the first batch.
-    await new Promise(setImmediate)
     while (this.waiting.length > 0) {
+      // All of this turn of the event loop goes into the batch, as it does in the log of the exchange.
+      await new Promise(setImmediate)
       const batch = this.waiting
       this.waiting = []
       await writeFile(this.fd, batch.map(({ line }) => line).join(''))
@@ -74,7 +74,7 @@ async function main(): Promise<void> {
       error === null ? resolve(bound) : reject(error),
     ),
   )
-  await serveParent(port, {})
+  await serveParent(port, { cpu: () => Promise.resolve(process.cpuUsage()) })
   server.forceShutdown()
   closeSync(fd)
 }

@@ -18,18 +18,23 @@ export interface SaveFigures {
   readonly childMs: number
   readonly rows: number
   readonly cowBytes: number
+  /** Time of processors that the server used meanwhile, its child not counted. */
+  readonly cpuMs: number
 }
 
 async function save(exchange: RunningExchange): Promise<SaveFigures> {
+  const cpuBefore = process.cpuUsage()
   const { pauseMs, forkMs, childMs, rows, cowBytes, totalMs } = await exchange.save()
   const to = Date.now()
-  return { from: to - totalMs, to, pauseMs, forkMs, childMs, rows, cowBytes }
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const cpuMs = (user + system) / 1000
+  return { from: to - totalMs, to, pauseMs, forkMs, childMs, rows, cowBytes, cpuMs }
 }
 
-async function main(orders: number): Promise<void> {
+async function main(orders: number, idleSnapshots: boolean): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'forksnap-bench-server-'))
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-  const exchange = await startExchange({ directory, port: 0, intervalMs: 0, log: 'always' })
+  const exchange = await startExchange({ directory, port: 0, intervalMs: 0, log: 'always', idleSnapshots })
   const flow = new Flow(exchange.engine, { seed: 1 })
   for (const _ of flow.filling(orders, Date.now())) continue
   await save(exchange)
@@ -37,4 +42,4 @@ async function main(orders: number): Promise<void> {
   await exchange.close({ save: false })
 }
 
-void main(Number(process.argv[2]))
+void main(Number(process.argv[2]), process.argv[3] === 'idle')

@@ -7,6 +7,7 @@ type Answers = Readonly<Record<string, () => Promise<unknown>>>
 type FromProgram = { readonly port: number } | { readonly answer: unknown } | { readonly error: string }
 
 export interface Program {
+  readonly pid: number
   readonly port: number
   /** One question at a time. */
   ask(question: string): Promise<unknown>
@@ -41,6 +42,7 @@ export async function startProgram(name: string, args: readonly string[] = []): 
   const first = await next()
   if (!('port' in first)) throw new Error(`${name} did not say where it listens`)
   return {
+    pid: child.pid ?? 0,
     port: first.port,
     async ask(question): Promise<unknown> {
       const answer = next()

@@ -1,4 +1,4 @@
-import type { Saved } from 'forksnap'
+import type { RecoverReport, Saved } from 'forksnap'
 
 const BAR_WIDTH = 40
 const MEGA = 1e6
@@ -42,4 +42,24 @@ export function reportTitle(): string {
 
 export function reportLine(saved: Saved): string {
   return columns.map(([, width, value]) => value(saved).padStart(width)).join(' ')
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(1)
+const count = (value: number | bigint): string => value.toLocaleString('en')
+
+/** What came of a recovery, a line for each thing that there was. */
+export function recoveryLines({ passedOver, slice, log }: RecoverReport): string[] {
+  const lines = passedOver.map(({ error }) => `passed over a damaged slice: ${error.message}`)
+  if (slice !== undefined) {
+    const { sliceId, rows, bytes, verifyMs, ms, values } = slice
+    lines.push(
+      `restored slice ${sliceId}: ${count(rows)} rows, ${(bytes / MEGA).toFixed(1)} MB in ${seconds(verifyMs + ms)} s; ` +
+        `digest ${JSON.stringify(values.digest)} is the one stored with it`,
+    )
+  }
+  if (log?.cut !== undefined) lines.push(`cut ${log.cut.bytes} bytes that a crash left half written from the log`)
+  if (log !== undefined && log.entries > 0) {
+    lines.push(`replayed operations ${count(log.first)} to ${count(log.last)} in ${seconds(log.ms)} s`)
+  }
+  return lines
 }

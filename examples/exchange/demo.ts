@@ -1,8 +1,8 @@
 /**
  * The engine under live load, saved by forks every few seconds, its operations logged, recovered after a kill:
  *
- *   npm start -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
- *                [--store file|postgres://...] [--log always|everysec|no|off] [--new-log] [--directory ./data]
+ *   npm run bench:engine -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
+ *                           [--store file|postgres://...] [--log always|everysec|no|off] [--new-log] [--directory ./data]
  *
  * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many. `--new-log`
  * is for a store that was run with `--log off` so far, or whose log is lost: the log begins anew after the newest slice.
@@ -12,7 +12,7 @@ import os from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { Snapshotter, type RecoverProgress, type RecoverReport, type Saved } from 'forksnap'
 import { openPersistence, readOptions, type Options, type Persistence } from './demo-options'
-import { ProgressBar, reportLine, reportTitle } from './demo-report'
+import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
 import { metaOf, recoverEngine, writeEngine, type DemoMeta, type Recovered } from './persistence'
 import { Stop } from './demo-stop'
 import { flowTime, SteadyFlow } from './steady-flow'
@@ -29,24 +29,8 @@ function drawRecovery(progress: RecoverProgress): void {
 async function restore({ store, log }: Persistence, { seed, newLog }: Options): Promise<Recovered> {
   const recovered = await recoverEngine({ store, log, seed, newLog, onProgress: drawRecovery })
   bar.clear()
-  tellRecovery(recovered.report)
+  for (const line of recoveryLines(recovered.report)) console.log(line)
   return recovered
-}
-
-function tellRecovery({ passedOver, slice, log }: RecoverReport): void {
-  for (const { error } of passedOver) console.log(`passed over a damaged slice: ${error.message}`)
-  if (slice !== undefined) {
-    const { sliceId, rows, bytes, verifyMs, ms, values } = slice
-    console.log(
-      `restored slice ${sliceId}: ${count(rows)} rows, ${(bytes / 1e6).toFixed(1)} MB in ${seconds(verifyMs + ms)} s; ` +
-        `digest ${JSON.stringify(values.digest)} is the one stored with it`,
-    )
-  }
-  if (log === undefined) return
-  if (log.cut !== undefined) console.log(`cut ${log.cut.bytes} bytes that a crash left half written from the log`)
-  if (log.entries > 0) {
-    console.log(`replayed operations ${count(log.first)} to ${count(log.last)} in ${seconds(log.ms)} s`)
-  }
 }
 
 /** Orders between two turns of the event loop while the books are filled. */
@@ -161,7 +145,9 @@ async function main(): Promise<void> {
 async function run(options: Options, persistence: Persistence, stop: Stop): Promise<void> {
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
-  console.log(`Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`)
+  console.log(
+    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`,
+  )
   const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)
   const snapshotter = makeSnapshotter(persistence, state, options.interval, fillTo)

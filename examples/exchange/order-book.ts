@@ -35,6 +35,8 @@ export class BookSide implements Iterable<Order> {
   /** Sum of what remains of them, in amount units. */
   amount = 0
   private root: Level | null = null
+  /** The level that was asked for last: restored orders come level by level. */
+  private recent: Level | null = null
 
   constructor(readonly side: OrderSide) {}
 
@@ -98,6 +100,11 @@ export class BookSide implements Iterable<Order> {
   }
 
   private levelFor(price: number): Level {
+    if (this.recent?.price === price) return this.recent
+    return (this.recent = this.findLevel(price))
+  }
+
+  private findLevel(price: number): Level {
     const rank = this.side === 'ASK' ? price : -price
     let better: Level | null = null
     let worse: Level | null = null
@@ -126,6 +133,7 @@ export class BookSide implements Iterable<Order> {
   }
 
   private removeLevel(level: Level): void {
+    if (level === this.recent) this.recent = null
     if (level.better === null) this.best = level.worse
     else level.better.worse = level.worse
     if (level.worse !== null) level.worse.better = level.better

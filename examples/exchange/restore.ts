@@ -12,9 +12,24 @@ type Row = readonly ReadValue[]
 
 /** Places of the columns of `order_slice`. */
 const COLUMN = {
-  ...{ id: 0, order_type: 1, order_side: 2, create_time: 3, update_time: 4, user_id: 5, market: 6, price: 7, amount: 8 },
-  ...{ taker_fee: 9, maker_fee: 10, remain: 11, frozen: 12, finished_base: 13, finished_quote: 14, finished_fee: 15 },
-  ...{ post_only: 16, signature: 17 },
+  id: 0,
+  order_type: 1,
+  order_side: 2,
+  create_time: 3,
+  update_time: 4,
+  user_id: 5,
+  market: 6,
+  price: 7,
+  amount: 8,
+  taker_fee: 9,
+  maker_fee: 10,
+  remain: 11,
+  frozen: 12,
+  finished_base: 13,
+  finished_quote: 14,
+  finished_fee: 15,
+  post_only: 16,
+  signature: 17,
 } as const
 
 /** See `restoreState`. */
@@ -94,8 +109,9 @@ function restoreOrder(engine: Engine, market: Market, row: RowFields): void {
   order.finishedQuote = row.units(COLUMN.finished_quote, quote.precision)
   const frozen = row.units(COLUMN.frozen, (side === 'ASK' ? base : quote).precision)
   const finishedBase = row.units(COLUMN.finished_base, amountPrecision)
-  const consistent = row.text(COLUMN.order_type) === 'LIMIT' && frozen === order.frozen && finishedBase === order.finishedBase
-  if (!consistent || id < 0 || price <= 0 || order.remain <= 0 || !isWithoutFees(row)) {
+  const consistent =
+    row.text(COLUMN.order_type) === 'LIMIT' && frozen === order.frozen && finishedBase === order.finishedBase
+  if (!consistent || id < 1 || price <= 0 || order.remain <= 0 || !isWithoutFees(row)) {
     throw new RangeError(`order_slice: order ${id} contradicts itself`)
   }
   engine.rest(order)
@@ -103,8 +119,8 @@ function restoreOrder(engine: Engine, market: Market, row: RowFields): void {
 
 /** Fees are not built: a row that has one is of another exchange. */
 function isWithoutFees(row: RowFields): boolean {
-  const rates = row.units(COLUMN.taker_fee, 4) + row.units(COLUMN.maker_fee, 4)
-  return rates === 0 && row.units(COLUMN.finished_fee, 8) === 0
+  const isFree = row.units(COLUMN.taker_fee, 4) === 0 && row.units(COLUMN.maker_fee, 4) === 0
+  return isFree && row.units(COLUMN.finished_fee, 8) === 0
 }
 
 function text(value: ReadValue | undefined): string {

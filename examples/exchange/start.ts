@@ -2,64 +2,56 @@
  * The whole exchange for a minute: a server that keeps its state in memory, a snapshot of it every five seconds, a load
  * generator in a process of its own, and a status page to look at.
  *
- *   npm run exchange:demo -- [--seconds 60] [--interval 5] [--rate 1000] [--connections 4] [--orders 20000] [--seed 1]
- *                            [--directory ./data/exchange] [--port 50051] [--status-port 50080]
+ *   npm start -- [--seconds 60] [--interval 5] [--rate 1000] [--connections 4] [--orders 20000] [--users 100] [--seed 1]
+ *                [--directory ./data/exchange] [--port 50051] [--status-port 50080]
  *
- * Ctrl-C ends it early; either way a summary comes and a last snapshot is taken, and the next start restores it.
+ * Ctrl-C ends it early; either way a summary comes and a last snapshot is taken. The next start goes on from it, and
+ * after a kill from the newest snapshot and the log.
  */
 import os from 'node:os'
-import { parseArgs } from 'node:util'
-import { reportLine, reportTitle } from './demo-report'
+import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
 import type { Span } from './load/latency'
 import { startLoadProcess } from './load/process'
 import { explain } from './server/report'
 import { listenForStop } from './server/signals'
 import { startExchange, type RunningExchange } from './server/start'
+import { readStartOptions, type StartOptions } from './start-options'
 import { startStatusServer } from './status/server'
 import { summaryLines, type Totals } from './summary'
 
-const DEFAULTS = {
-  seconds: 60,
-  interval: 5,
-  rate: 1000,
-  connections: 4,
-  orders: 20_000,
-  seed: 1,
-  port: 50_051,
-  'status-port': 50_080,
-}
+/** How often the progress bar is drawn while the books are filled. */
+const DRAW_MS = 100
 
-type Options = typeof DEFAULTS & { readonly directory: string }
-
+const bar = new ProgressBar(process.stdout)
 const count = (value: number): string => value.toLocaleString('en')
 
-function readOptions(): Options {
-  const names = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]
-  const text = { type: 'string' } as const
-  const { values } = parseArgs({
-    options: { ...Object.fromEntries(names.map((name) => [name, text])), directory: text },
-  }) as { values: Readonly<Record<string, string | undefined>> }
-  const numbers = names.map((name) => [name, readNumber(name, values[name])])
-  return { ...(Object.fromEntries(numbers) as typeof DEFAULTS), directory: values.directory ?? './data/exchange' }
+function say(line: string): void {
+  bar.clear()
+  console.log(line)
 }
 
-function readNumber(name: keyof typeof DEFAULTS, text: string | undefined): number {
-  const value = Number(text ?? DEFAULTS[name])
-  const least = name === 'rate' || name === 'seconds' || name === 'connections' ? 1 : 0
-  if (Number.isSafeInteger(value) && value >= least) return value
-  throw new RangeError(`--${name} must be a whole number from ${least}`)
+interface Followed {
+  readonly spans: Span[]
+  /** Of each fork by its slice, in milliseconds. */
+  readonly pauses: Map<bigint, number>
 }
 
-/** Prints every snapshot, and remembers when it ran. */
-function followSnapshots({ snapshotter }: RunningExchange): { readonly spans: Span[]; readonly pauses: number[] } {
-  const followed = { spans: [] as Span[], pauses: [] as number[] }
-  snapshotter.on('forked', ({ pauseMs }) => followed.pauses.push(pauseMs))
+/** Prints every snapshot that ends from now on, and remembers when it ran. */
+function followSnapshots({ snapshotter }: RunningExchange): Followed {
+  const followed: Followed = { spans: [], pauses: new Map() }
+  snapshotter.on('forked', ({ sliceId, pauseMs }) => followed.pauses.set(sliceId, pauseMs))
   snapshotter.on('saved', (saved) => {
     const to = Date.now()
+    if (followed.spans.length === 0) say(reportTitle())
     followed.spans.push({ from: to - saved.totalMs, to })
-    console.log(reportLine(saved))
+    // One that was running already had its fork before anybody listened.
+    followed.pauses.set(saved.sliceId, saved.pauseMs)
+    say(reportLine(saved))
   })
-  snapshotter.on('failed', (error) => console.error(`a snapshot failed: ${explain(error)}`))
+  snapshotter.on('failed', (error) => {
+    bar.clear()
+    console.error(`a snapshot failed: ${explain(error)}`)
+  })
   return followed
 }
 
@@ -67,55 +59,81 @@ function totals({ engine }: RunningExchange): Totals {
   return { orders: engine.orderId, trades: engine.tradeId }
 }
 
-async function start(options: Options): Promise<RunningExchange> {
-  const { directory, port, interval, 'status-port': statusPort } = options
+async function start({ directory, port, statusPort, interval }: StartOptions): Promise<RunningExchange> {
+  say(
+    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ` +
+      `files in ${directory}, log synced for each answer`,
+  )
   const exchange = await startExchange({
     ...{ directory, port, statusPort, intervalMs: interval * 1000 },
     status: startStatusServer,
   })
-  const { engine } = exchange
-  console.log(
-    `Node ${process.version}, ${os.availableParallelism()} cores, files in ${directory}, log synced for each answer`,
-  )
-  console.log(
-    engine.orderId === 0
+  const { engine, recovered } = exchange
+  for (const line of recoveryLines(recovered)) say(line)
+  say(
+    recovered.position === 0n
       ? 'a new exchange'
-      : `restored ${count(engine.openOrders.size)} resting orders of ${count(engine.users.length)} users; ` +
+      : `${count(engine.openOrders.size)} resting orders of ${count(engine.users.length)} users; ` +
           `${count(engine.orderId)} orders and ${count(engine.tradeId)} trades so far`,
   )
-  console.log(`gRPC on port ${exchange.port}, status page: http://127.0.0.1:${exchange.statusPort}/`)
+  say(`gRPC on port ${exchange.port}, status page: http://127.0.0.1:${exchange.statusPort}/`)
   return exchange
 }
 
 async function main(): Promise<void> {
-  const options = readOptions()
+  const options = readStartOptions(process.argv.slice(2))
   const { asked, hurry } = listenForStop()
+  const stop = new AbortController()
+  void asked.then(() => stop.abort())
   const exchange = await start(options)
   try {
-    await trade(exchange, options, asked)
+    if (!stop.signal.aborted) await trade(exchange, options, stop.signal)
   } finally {
-    console.log('a last snapshot')
+    say('a last snapshot')
     await exchange.close({ signal: hurry })
   }
+  say('done; start it again and it goes on from here')
 }
 
-async function trade(exchange: RunningExchange, options: Options, asked: Promise<NodeJS.Signals>): Promise<void> {
-  const { seconds, interval, rate, connections, seed } = options
-  const orders = Math.max(0, options.orders - exchange.engine.openOrders.size)
-  if (orders > 0) console.log(`filling the books with ${count(orders)} orders`)
-  const load = startLoadProcess({ port: exchange.port, connections, rate, seconds, seed, orders })
-  void asked.then(() => load.stop())
-  await load.started
+async function trade(exchange: RunningExchange, options: StartOptions, stop: AbortSignal): Promise<void> {
+  const { seconds, interval, rate, connections, users, seed } = options
+  const { engine, port } = exchange
+  const orders = Math.max(0, options.orders - engine.openOrders.size)
+  const load = startLoadProcess({ port, connections, rate, seconds, users, seed, orders })
+  stop.addEventListener('abort', () => load.stop(), { once: true })
+  await drawFilling(exchange, options.orders, orders, load.started)
+  const followed = followSnapshots(exchange)
   const before = totals(exchange)
-  const { spans, pauses } = followSnapshots(exchange)
-  console.log(`${count(rate)} requests a second for ${seconds} s, a snapshot every ${interval} s; Ctrl-C ends it early`)
-  console.log(reportTitle())
+  if (!stop.aborted) {
+    say(`${count(rate)} requests a second for ${seconds} s, a snapshot every ${interval} s; Ctrl-C ends it early`)
+  }
   const report = await load.report
-  console.log(summaryLines({ report, spans, pauses, before, after: totals(exchange) }).join('\n'))
+  const pauses = [...followed.pauses.values()]
+  const { spans } = followed
+  for (const line of summaryLines({ report, spans, pauses, before, after: totals(exchange) })) say(line)
   if (report.violations.count > 0) process.exitCode = 1
 }
 
+/** Waits until the books are filled and the load's clock runs. */
+async function drawFilling(
+  { engine }: RunningExchange,
+  wanted: number,
+  missing: number,
+  started: Promise<void>,
+): Promise<void> {
+  if (missing > 0) say(`filling the books up to ${count(wanted)} resting orders`)
+  const draw = (): void => bar.draw('filling the books', 1 - (wanted - engine.openOrders.size) / Math.max(1, missing))
+  const timer = setInterval(draw, DRAW_MS)
+  try {
+    await started
+  } finally {
+    clearInterval(timer)
+    bar.clear()
+  }
+}
+
 main().catch((error: unknown) => {
+  bar.clear()
   console.error(explain(error))
   process.exitCode = 1
 })

@@ -28,7 +28,7 @@ export function summaryLines({ report, spans, pauses, before, after }: Summary):
     '',
     `${count(answered)} requests in ${(elapsedMs / 1000).toFixed(1)} s: ` +
       `${count(after.orders - before.orders)} orders, ${count(after.trades - before.trades)} trades`,
-    `${spans.length} snapshots, ${longest}`,
+    `${spans.length} ${spans.length === 1 ? 'snapshot' : 'snapshots'}, ${longest}`,
     percentileTitle(),
     percentileLine('while a snapshot ran', during),
     percentileLine('without', outside),

@@ -29,9 +29,10 @@ export class User {
   }
 
   addOrder(order: Order): void {
-    const last = this.open.at(-1)
-    if (last !== undefined && last.id > order.id) this.openIsSorted = false
-    this.open.push(order)
+    const { open } = this
+    // Once unsorted, it is not looked at: of restored orders, the last one is far away in memory.
+    if (this.openIsSorted && open.length > 0) this.openIsSorted = open[open.length - 1].id < order.id
+    open.push(order)
   }
 
   removeOrder(order: Order): void {

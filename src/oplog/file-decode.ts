@@ -45,16 +45,25 @@ function decodeEntries(body: Buffer, bounds: readonly number[], firstId: bigint)
   const entries: LogEntry[] = []
   const count = bounds.length - 1
   let id = firstId
-  for (let first = 0, last = 0; first < count; first = last) {
-    for (last = first + 1; last < count && bounds[last + 1] - bounds[first] <= TOGETHER_BYTES_MAX;) last++
+  for (let first = 0; first < count;) {
+    const last = groupEnd(bounds, first)
     const params = parseTogether(body, bounds, first, last) ?? parseEach(body, bounds, first, last)
     for (let i = first; i < last; i++) {
       const at = bounds[i]
       entries.push({ id, time: body.readDoubleLE(at + 8), method: methodOf(body, at), params: params[i - first] })
       id += 1n
     }
+    first = last
   }
   return entries
+}
+
+/** The entry behind those from `first` on that are parsed at once: at least one is. */
+function groupEnd(bounds: readonly number[], first: number): number {
+  const count = bounds.length - 1
+  let last = first + 1
+  while (last < count && bounds[last + 1] - bounds[first] <= TOGETHER_BYTES_MAX) last++
+  return last
 }
 
 const COMMA = 44

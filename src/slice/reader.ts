@@ -19,7 +19,8 @@ type Expected = 'preamble' | 'frame' | 'payload' | 'footer' | 'end'
  * has returned. Throws `ERR_SLICE_CORRUPT` with the `offset` of the frame or byte at fault, `ERR_SLICE_VERSION` for
  * what this version does not know, and what a handler throws. After an error every call throws.
  *
- * Without a `row` handler rows are verified and counted but not decoded, and without a `blob` handler blobs are not kept.
+ * Without a `row` handler, or one that `fields` gives for their table, rows are verified and counted but not decoded, and
+ * without a `blob` handler blobs are not kept.
  */
 export class SliceParser {
   private readonly queue = new ByteQueue()

@@ -1,27 +1,25 @@
 import { ForksnapError } from '../errors'
 import { type ColumnSpec, quote } from './columns'
 import { type Decode, Field } from './decode-field'
-import { dayMs, timestampToMs } from './time'
+import { timestampToMs } from './time'
+import { plainMs } from './time-bytes'
 import type { ReadValue, RowFields } from './types'
 
 const TAB = 9
 const LINE_FEED = 10
-const SPACE = 32
 const PLUS = 43
 const MINUS = 45
 const POINT = 46
 const ZERO = 48
 const NINE = 57
-const COLON = 58
 const BACKSLASH = 92
 const CAPITAL_N = 78
 const LETTER_F = 102
 const LETTER_T = 116
 /** Any number of so many digits is safe. */
 const SAFE_DIGITS = 15
-/** `YYYY-MM-DD HH:MM:SS`, and the same with a fraction of a second down to milliseconds. */
-const SECONDS_LENGTH = 19
-const MILLISECONDS_LENGTH = 23
+/** Longer texts are not compared with the one before. */
+const MEMO_LENGTH_MAX = 64
 
 /** What a column can be asked for beside text and its value. */
 const Kind = { other: 0, integer: 1, numeric: 2, timestamp: 3, timestamptz: 4, bool: 5, date: 6 } as const
@@ -276,43 +274,4 @@ export class LineFields implements RowFields {
     while (at > 0 && bytes[start + at - 1] === text.charCodeAt(at - 1)) at--
     return at === 0
   }
-}
-
-const MEMO_LENGTH_MAX = 64
-
-/** The number that two digits write, or NaN. */
-function twoDigits(bytes: Uint8Array, at: number): number {
-  const tens = bytes[at] - ZERO
-  const ones = bytes[at + 1] - ZERO
-  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : NaN
-}
-
-/** Milliseconds since 1970 of `YYYY-MM-DD HH:MM:SS` with a fraction of up to three digits, or NaN for any other text. */
-function plainMs(bytes: Uint8Array, start: number, end: number): number {
-  const length = end - start
-  if (length < SECONDS_LENGTH || length > MILLISECONDS_LENGTH) return NaN
-  if (bytes[start + 4] !== MINUS || bytes[start + 7] !== MINUS || bytes[start + 10] !== SPACE) return NaN
-  if (bytes[start + 13] !== COLON || bytes[start + 16] !== COLON) return NaN
-  const hour = twoDigits(bytes, start + 11)
-  const minute = twoDigits(bytes, start + 14)
-  const second = twoDigits(bytes, start + 17)
-  // Written so that NaN fails.
-  if (!(hour <= 23 && minute <= 59 && second <= 59)) return NaN
-  const year = twoDigits(bytes, start) * 100 + twoDigits(bytes, start + 2)
-  const day = dayMs(year, twoDigits(bytes, start + 5), twoDigits(bytes, start + 8))
-  return day + ((hour * 60 + minute) * 60 + second) * 1000 + plainFraction(bytes, start + SECONDS_LENGTH, end)
-}
-
-function plainFraction(bytes: Uint8Array, start: number, end: number): number {
-  if (start === end) return 0
-  if (bytes[start] !== POINT || start === end - 1) return NaN
-  let unit = 1000
-  let ms = 0
-  for (let at = start + 1; at < end; at++) {
-    const digit = bytes[at] - ZERO
-    if (digit < 0 || digit > 9) return NaN
-    unit /= 10
-    ms += digit * unit
-  }
-  return ms
 }

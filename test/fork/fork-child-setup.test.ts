@@ -34,7 +34,7 @@ describe("a child's set-up", () => {
     expect(await run('group')).toEqual({ own: true })
   })
 
-  it('runs one thread, with no signal blocked and no handler of the parent', () => {
+  it('runs one thread where V8 has no workers, with no signal blocked and no handler of the parent', () => {
     const { child, parent } = seen
     expect(child).toMatchObject({ threads: '1', blocked: NONE, ignored: IGNORED })
     expect(BigInt(`0x${child.caught}`) & OWN_SIGNALS).toBe(0n)
@@ -73,10 +73,11 @@ describe("a child's set-up", () => {
   })
 
   it('takes the priorities, the CPUs and the name that were asked for', async () => {
-    const { cpu, child, low, parent } = await run<{
+    const { cpu, child, low, policies, parent } = await run<{
       cpu: number
       child: Self & { ioPriority: string }
       low: string
+      policies: number[]
       parent: Self & { ioPriority: string }
     }>('asked')
     expect(child).toMatchObject({
@@ -89,6 +90,8 @@ describe("a child's set-up", () => {
       core: parent.core,
     })
     expect(low).toBe('best-effort: prio 7')
+    // SCHED_OTHER and SCHED_IDLE.
+    expect(policies).toEqual([0, 5])
     expect(parent.ioPriority).not.toMatch(/idle|prio 7/)
   })
 

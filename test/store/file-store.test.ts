@@ -1,7 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import {
+  closeSync,
+  constants,
   existsSync,
   fstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -9,13 +13,16 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { FileStore } from '../../src/store/file'
 import {
   closedWhileCreating,
   codeThrown,
   StoreBench,
   listedIds,
+  openBelow,
   publish,
   readIds,
   rejection,
@@ -281,6 +288,64 @@ describe('FileStore remove', () => {
     for (const gone of [store.remove(2n), store.open(2n), store.remove(99n)]) {
       await expect(gone).rejects.toMatchObject({ code: 'ERR_SLICE_NOT_FOUND' })
     }
+  })
+})
+
+describe('a slice of many chunks', () => {
+  /** 5 MB: the next of its chunks is read while one is parsed. */
+  const LARGE = { rows: 5_000, width: 1_000 }
+
+  it('reads back whole, twice at once too', async () => {
+    const store = await bench.started()
+    await publish(store, LARGE)
+    const source = await store.open(1n)
+    const ids = Array.from({ length: LARGE.rows }, (_, i) => BigInt(i + 1))
+    expect(await Promise.all([readIds(source), readIds(source)])).toEqual([ids, ids])
+    await source.close()
+  })
+
+  it('ends with what a handler throws, or because it is closed, and leaves no descriptor', async () => {
+    const store = await bench.started()
+    await publish(store, LARGE)
+    const mine = new Error('mine')
+    const row = (): void => {
+      throw mine
+    }
+    const source = await store.open(1n)
+    expect(await rejection(source.read({ row }))).toBe(mine)
+    const closing: Promise<void>[] = []
+    const closed = rejection(source.read({ progress: () => closing.push(source.close()) }))
+    expect(await closed).toMatchObject({ code: 'ERR_INVALID_STATE' })
+    await Promise.all(closing)
+    expect(openBelow(store.directory).filter((path) => path.endsWith('.slice'))).toEqual([])
+  })
+})
+
+describe('a read that ends early', () => {
+  it('ends only once the chunk that it reads ahead is there: the descriptor may be closed then', async () => {
+    const store = await bench.started()
+    await publish(store, { rows: 5_000, width: 1_000 })
+    const source = await store.open(1n)
+    const fifo = join(bench.directory(), 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const threads = Number(process.env.UV_THREADPOOL_SIZE ?? 4)
+    const opening: Promise<FileHandle>[] = []
+    let ended = false
+    // Once all of the pool's threads wait for the pipe's other end, the chunk that is asked for next has to wait too.
+    const progress = (): void => {
+      if (opening.length > 0) throw new Error('mine')
+      for (let i = 0; i < threads; i++) opening.push(open(fifo, 'r'))
+    }
+    const reading = rejection(source.read({ progress })).finally(() => (ended = true))
+    while (opening.length === 0) await nextTurn()
+    for (let turn = 0; turn < 100; turn++) await nextTurn()
+    const endedBefore = ended
+    const writing = openSync(fifo, constants.O_RDWR)
+    expect((await reading).message).toBe('mine')
+    for (const handle of await Promise.all(opening)) await handle.close()
+    closeSync(writing)
+    await source.close()
+    expect(endedBefore).toBe(false)
   })
 })
 

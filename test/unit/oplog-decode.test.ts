@@ -121,6 +121,8 @@ describe('the entries of a batch', () => {
   it.each([
     ['two values in one', ['1,2', '', '3']],
     ['a text that begins in one and ends in the next', ['"a', 'b"', '1,2']],
+    ['an array that begins in one and ends in the next', ['[1', '2]']],
+    ['one value too many', ['1,2', '3']],
     ['no value', ['', '1']],
     ['a value cut short', ['{"a":1', '2']],
   ])('are refused where an entry that is sound by its checksum holds no JSON: %s', (_, params) => {

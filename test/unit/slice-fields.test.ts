@@ -180,6 +180,12 @@ describe('the fields of a row', () => {
           expect(outcome('text', text, (row) => row.text(0))).toBe(REFUSED)
       }),
     )
+    // Texts whose characters are the bytes of the one after them.
+    for (const lines of ['\u00c3\u00a9\n\u00e9\n', '\\\\t\n\\t\n']) {
+      const seen: string[] = []
+      new RowDecoder('t', [['c', 'text']]).decodeFields(Buffer.from(lines), (row) => seen.push(row.text(0)))
+      expect(seen).toEqual(lines.split('\n', 2).map((text) => valueOf('text', text)))
+    }
     for (const text of ['2026-11-23', '1.50'])
       expect(outcome(text.length > 4 ? 'date' : 'numeric', text, (row) => row.text(0))).toBe(text)
   })

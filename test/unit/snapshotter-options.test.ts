@@ -65,7 +65,7 @@ describe('resolveOptions', () => {
       limits: { quiesceMs: 1, busyMs: 0, stallMs: 0, totalMs: 0, answerMs: 0, cleanupMs: 0 },
       retry: { attempts: 0, initialMs: 1, maxMs: 1, factor: 1 },
       warmUp: { rows: 0, ms: 0, passMs: 1 },
-      child: { title: 'x', nice: 19, ioPriority: 'idle', cpus: [0], oomScoreAdj: -1000, efficiencyMode: 'auto' },
+      child: { title: 'x', nice: 19, cpuPriority: 'idle', ioPriority: 'idle', cpus: [0], oomScoreAdj: -1000, efficiencyMode: 'auto' }, // prettier-ignore
     }
     expect(() => resolveOptions(options)).not.toThrow()
     expect(resolveOptions({ ...minimal, intervalMs: 0 }).intervalMs).toBe(0)
@@ -113,6 +113,7 @@ describe('resolveOptions', () => {
     [{ ...minimal, stopWritesOnSaveError: 'no' }, 'stopWritesOnSaveError must be true or false; got "no"'],
     [{ ...minimal, progressMs: 0 }, 'progressMs must be a whole number from 1'],
     [{ ...minimal, child: { nice: 20 } }, 'child.nice must be a whole number from 0 to 19; got 20'],
+    [{ ...minimal, child: { cpuPriority: 'low' } }, 'child.cpuPriority must be \'idle\'; got "low"'],
     [{ ...minimal, child: { title: '' } }, 'child.title must be a text that is not empty; got ""'],
     [{ ...minimal, child: { cpus: [] } }, 'child.cpus must be a list of CPU numbers; got an array'],
     [{ ...minimal, child: { cpus: [0, -1] } }, 'child.cpus[1] must be a whole number from 0'],

@@ -25,11 +25,15 @@ async function run(options: ExchangeOptions, logger: Logger): Promise<void> {
 /** Longest time that stopping at once may take. */
 const HURRY_MS = 3000
 
-/** A database that does not answer must not keep the server: what was answered is durable, and a start recovers it. */
+/**
+ * A database that does not answer must not keep the server, and a COMMIT that is on its way cannot be called back: what was
+ * answered is in the log, and a start recovers it, from whichever slice is the newest then.
+ */
 function hurryUp(logger: Logger): void {
   logger.warn('asked again: stopping at once')
   const giveUp = (): void => {
-    logger.fatal(`not everything could be closed within ${HURRY_MS} ms; the last snapshot is left out`)
+    const log = 'the log has what was answered, and the next start recovers it'
+    logger.fatal(`not everything could be closed within ${HURRY_MS} ms; the last snapshot may be missing, ${log}`)
     process.exit(1)
   }
   setTimeout(giveUp, HURRY_MS).unref()

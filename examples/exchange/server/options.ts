@@ -15,6 +15,8 @@ export interface ExchangeOptions {
   readonly directory: string
   /** Between two snapshots; 0 for none but those that are asked for. */
   readonly intervalMs: number
+  /** Whether snapshots are written where nobody else wants a processor. They take longer then. */
+  readonly idleSnapshots: boolean
   readonly host: string
   /** 0: a free one. */
   readonly port: number
@@ -90,6 +92,7 @@ const SETTINGS = {
   log: setting(policy, 'always', 'when an operation in files counts as durable', POLICIES.join('|')),
   directory: setting(text, './data/exchange', 'for what is kept in files', 'DIR'),
   interval: setting(seconds, 3600, 'between two snapshots; 0 for none', 'SECONDS'),
+  'idle-snapshots': setting(flag, false, 'write snapshots only where nobody else wants a processor'),
   host: setting(text, '127.0.0.1', 'address to bind to', 'ADDRESS'),
   port: setting(port, 50_051, 'of the gRPC service; 0 for a free one', 'PORT'),
   'status-port': setting(optional(port), undefined, 'of the status page (default: no page)', 'PORT'),
@@ -160,6 +163,7 @@ function optionsOf(values: Values): ExchangeOptions {
     ...{ store, log, directory, host, port, debug },
     logStore: values['log-store'] ?? store,
     intervalMs: Math.round(values.interval * 1000),
+    idleSnapshots: values['idle-snapshots'],
     statusPort: values['status-port'],
     marketOrders: values['market-orders'],
     stopWritesOnSaveError: values['stop-writes-on-save-error'],
@@ -182,6 +186,10 @@ export function usage(): string {
     'Usage: npm run exchange -- [options]',
     ...lines,
     `  --${'config FILE'.padEnd(34)} JSON with the same names; the command line wins`,
+    '',
+    'SIGUSR2 takes a snapshot. SIGTERM and SIGINT end the server: calls that are running finish, a last snapshot is taken.',
+    'A second one, a second later or more, cuts off calls and snapshot; what is not closed within 3 s is left, with code 1.',
+    'Either way nothing is lost that was answered: it is in the log.',
     '',
     'Others can see a command line: the URL of a database with its password belongs into the configuration file.',
   ].join('\n')

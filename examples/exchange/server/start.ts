@@ -1,4 +1,4 @@
-import { Snapshotter, type OperationLog, type Saved, type SliceStore } from 'forksnap'
+import { Snapshotter, type OperationLog, type RecoverReport, type Saved, type SliceStore } from 'forksnap'
 import { pino, type Logger } from 'pino'
 import type { Engine } from '../engine'
 import { recoverState } from '../recovery'
@@ -46,6 +46,8 @@ export interface RunningExchange {
   readonly snapshotter: Snapshotter<ExchangeMeta>
   readonly store: SliceStore
   readonly log: OperationLog
+  /** What it started from. */
+  readonly recovered: RecoverReport
   /** Connections that are open now. */
   readonly connections: number
   /** Why operations are refused; undefined while they are taken. */
@@ -106,7 +108,7 @@ async function start(context: Context, status: StatusHook | undefined): Promise<
   const { host, statusPort } = options
   const persistence = openPersistence(context)
   const { store, log } = persistence
-  const exchange = await recoverExchange(persistence, context)
+  const { exchange, recovered } = await recoverExchange(persistence, context)
   const { snapshotter, maintenance } = await startSnapshots(exchange, persistence, context)
   const listener = await listen(exchange, maintenance, context)
   const source: StatusSource = {
@@ -119,7 +121,7 @@ async function start(context: Context, status: StatusHook | undefined): Promise<
   logger.info({ host, port: listener.port, statusPort: page?.port, debug: options.debug }, 'listening')
   let closing: Promise<void> | undefined
   return {
-    ...{ host, port: listener.port, statusPort: page?.port, snapshotter, store, log },
+    ...{ host, port: listener.port, statusPort: page?.port, snapshotter, store, log, recovered },
     get engine() {
       return exchange.engine
     },
@@ -151,12 +153,18 @@ function openPersistence({ options, logger, opened }: Context): Persistence {
   return { store, log }
 }
 
-async function recoverExchange({ store, log }: Persistence, { options, logger }: Context): Promise<Exchange> {
+interface Recovered {
+  readonly exchange: Exchange
+  readonly recovered: RecoverReport
+}
+
+async function recoverExchange({ store, log }: Persistence, { options, logger }: Context): Promise<Recovered> {
   const engine = replayingEngine()
   if (await finishReset(store, log)) logger.warn('finished a reset that was interrupted')
-  logRecovery(await recoverState(engine, { store, log }), logger)
+  const recovered = await recoverState(engine, { store, log })
+  logRecovery(recovered, logger)
   engine.marketOrders = options.marketOrders
-  return new Exchange({ engine, log, logger })
+  return { exchange: new Exchange({ engine, log, logger }), recovered }
 }
 
 interface Snapshots {
@@ -171,6 +179,7 @@ async function startSnapshots(exchange: Exchange, persistence: Persistence, cont
     store: new ResettableStore(store, () => maintenance.emptied()),
     log,
     intervalMs: options.intervalMs,
+    child: options.idleSnapshots ? { cpuPriority: 'idle' } : {},
     stopWritesOnSaveError: options.stopWritesOnSaveError,
     meta: () => exchange.meta(),
     write: (slice) => exchange.write(slice),

@@ -1,4 +1,5 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { counter, gauge, registerProcess } from './process-metrics'
 import type { StatusSource } from './source'
 import { watch } from './watch'
 
@@ -18,7 +19,7 @@ export interface Metrics {
 /** Registers all metrics of a server; names carry base units. Most are read from the source when they are asked for. */
 export function exchangeMetrics(source: StatusSource): Metrics {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  const stopProcess = registerProcess(registry)
   registerSaves(registry, source)
   registerRunning(registry, source)
   registerLog(registry, source)
@@ -30,23 +31,11 @@ export function exchangeMetrics(source: StatusSource): Metrics {
     buckets: DELAY_BUCKETS_S,
     registers: [registry],
   })
-  return { registry, observeDelay: (ms) => delay.observe(seconds(ms)), stop: stopListening }
-}
-
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
-  const collect = function (this: Gauge): void {
-    this.set(read())
+  const stop = (): void => {
+    stopListening()
+    stopProcess()
   }
-  new Gauge({ name, help, registers: [registry], collect })
-}
-
-/** A counter that somebody else counts. */
-function counter(registry: Registry, name: string, help: string, read: () => number): void {
-  const collect = function (this: Counter): void {
-    this.reset()
-    this.inc(read())
-  }
-  new Counter({ name, help, registers: [registry], collect })
+  return { registry, observeDelay: (ms) => delay.observe(seconds(ms)), stop }
 }
 
 function registerSaves(registry: Registry, { snapshotter }: StatusSource): void {

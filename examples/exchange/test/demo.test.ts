@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { FileStore } from 'forksnap'
 import { Fixture } from '../../../test/helpers/fixture'
+import { programOf } from './scripts'
 
-const DEMO = '../../examples/exchange/demo'
+const DEMO = programOf('bench:engine')
 /** More than can be filled in before the signal comes. */
 const ORDERS = 5_000_000
 const FILLED_BYTES = 500_000

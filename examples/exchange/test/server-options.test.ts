@@ -16,7 +16,7 @@ describe('the options of the server', () => {
     expect(readOptions([])).toEqual({
       ...{ store: 'file', logStore: 'file', log: 'always', directory: './data/exchange', intervalMs: 3_600_000 },
       ...{ host: '127.0.0.1', port: 50_051, statusPort: undefined, debug: false, marketOrders: false },
-      ...{ stopWritesOnSaveError: false, drainMs: 10_000 },
+      ...{ stopWritesOnSaveError: false, drainMs: 10_000, idleSnapshots: false },
       limits: { connections: 1000, streams: 1000, messageBytes: 65_536 },
     })
     expect(readOptions([])).toEqual(defaultOptions())
@@ -24,10 +24,10 @@ describe('the options of the server', () => {
 
   it('are read from the command line', () => {
     const store = 'postgres://user@host/db'
-    const text = `--store ${store} --log everysec --interval 0.5 --port 0 --status-port 9000 --debug --market-orders`
+    const text = `--store ${store} --log everysec --interval 0.5 --port 0 --status-port 9000 --debug --market-orders --idle-snapshots`
     expect(readOptions([...text.split(' '), '--stop-writes-on-save-error', '--host', '::1'])).toMatchObject({
       ...{ store, logStore: store, log: 'everysec', intervalMs: 500, port: 0, statusPort: 9000, host: '::1' },
-      ...{ debug: true, marketOrders: true, stopWritesOnSaveError: true },
+      ...{ debug: true, marketOrders: true, stopWritesOnSaveError: true, idleSnapshots: true },
     })
     expect(readOptions(['--store', store, '--log-store', 'file'])).toMatchObject({ store, logStore: 'file' })
   })
@@ -81,6 +81,6 @@ describe('the options of the server', () => {
 
   it('are all explained', () => {
     expect(readOptions(['--help', '--port', 'x'])).toBeUndefined()
-    expect(usage().match(/^ {2}--[a-z-]+/gm)).toHaveLength(16)
+    expect(usage().match(/^ {2}--[a-z-]+/gm)).toHaveLength(17)
   })
 })

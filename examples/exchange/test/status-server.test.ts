@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { runFixture } from '../../../test/helpers/fixture'
 import { StatusFixture } from './status-fixture'
 
 /** Samples of a page of metrics by name and labels; every line that is no comment has to be one. */
@@ -112,5 +113,12 @@ describe('status server', () => {
   it('allows its page nothing but itself', async () => {
     const { headers } = await fetch(exchange.url)
     expect(headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'sha256-[^ ]+'; style-src/)
+  })
+})
+
+describe('a status server that is closed', () => {
+  it('leaves nothing behind that goes on measuring, and another one can be started beside it and after it', async () => {
+    const seen = await runFixture('status-closed', [], { nodeOptions: ['--expose-gc'] })
+    expect(seen).toEqual({ measured: [true, true, true, true], sources: 3, left: 0 })
   })
 })

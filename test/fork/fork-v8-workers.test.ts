@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process'
+import { Fixture, runFixture } from '../helpers/fixture'
+import { isRoot, itUnless } from '../helpers/store-fixture'
+
+/** Beside the workers Node's platform has a thread for delayed tasks. */
+const MAIN = 1
+const DELAYED = 1
+
+/** Nobody else's: the kernel counts a user's threads. */
+const UID = 44_000 + (process.pid % 10_000)
+const has = (command: string): boolean => spawnSync(command, ['--version']).status === 0
+const reasonAgainstUser = isRoot && has('setpriv') && has('prlimit') ? null : 'needs root, setpriv and prlimit'
+
+describe("V8's threads in the child", () => {
+  it('are two, as many as are asked for, or none', async () => {
+    const counts = await runFixture<number[]>('fork-v8-workers', ['threads'])
+    expect(counts).toEqual([MAIN, MAIN + 1 + DELAYED, MAIN + 2 + DELAYED, MAIN + 16 + DELAYED])
+  })
+
+  it('compile in the background', async () => {
+    expect(await runFixture('fork-v8-workers', ['compiled'])).toBe(true)
+  })
+
+  it('collect garbage, and nothing is lost by it', async () => {
+    const { child, parent } = await runFixture<{ child: number[]; parent: number[] }>('fork-v8-workers', ['collected'])
+    expect(child).toEqual(parent)
+  })
+
+  itUnless(reasonAgainstUser, 'are done without where the system allows no more threads', async () => {
+    const before = ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups']
+    const { code, stdout, stderr } = await new Fixture('fork-v8-workers', ['refused'], { before }).closed
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(JSON.parse(stdout)).toEqual([MAIN + 2 + DELAYED, MAIN])
+  })
+})
