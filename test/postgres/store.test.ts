@@ -41,6 +41,17 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     expect(blobs.map(([name]) => name)).toEqual(['book', 'nothing'])
     expect([blobs[0]?.[1].equals(blob), blobs[1]?.[1].length]).toEqual([true, 0])
     expect(trailer).toEqual(source.trailer)
+    const told: string[] = []
+    const pieces: Buffer[] = []
+    await source.read({
+      pieces: (name, bytes) => ({
+        write: (piece) => void pieces.push(Buffer.from(piece)),
+        end: () => void told.push(`${name} ${bytes}`),
+      }),
+      blob: (name) => void told.push(`${name}, whole`),
+    })
+    expect(told).toEqual(['book 2500000', 'nothing 0'])
+    expect(Buffer.concat(pieces).equals(blob)).toBe(true)
     expect(await source.verify()).toEqual(source.trailer)
     await source.close()
     const [history] = await sql('SELECT * FROM slice_history')

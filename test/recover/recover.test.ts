@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { FileOperationLog } from '../../src/oplog/file'
 import type { LogEntry } from '../../src/oplog/oplog'
 import { recover, type RecoverOptions, type RecoverProgress } from '../../src/recover'
-import type { ReadValue, SliceWriter } from '../../src/slice/types'
+import type { BlobSink, ReadValue, SliceWriter } from '../../src/slice/types'
 import { createSliceWriter, fdTarget } from '../../src/slice/writer'
 import { FileStore } from '../../src/store/file'
+import type { SliceHandlers, SliceSource } from '../../src/store/store'
 
 /** An engine that only counts: each operation adds a number, and a slice has one row for each operation before it. */
 let directory: string
@@ -104,6 +105,39 @@ async function recovered(options: Partial<RecoverOptions> = {}) {
   const report = await recover({ ...seen.options, ...options })
   return { seen, report }
 }
+
+describe('the pieces of a blob', () => {
+  it.each([
+    ['as they are read', (source: SliceSource): SliceSource => source],
+    ['whole, from a store that knows of no pieces', withoutPieces],
+  ] as const)('are delivered %s', async (_how, given) => {
+    const blob = Uint8Array.from({ length: 2_500_000 }, (_, i) => i >> 8)
+    await publish((slice) => slice.blob('book', blob))
+    const opened = store.open.bind(store)
+    store.open = async (sliceId) => given(await opened(sliceId))
+    const told: number[] = []
+    const got: Buffer[] = []
+    const pieces = (bytes: number): BlobSink => ({
+      write: (piece) => void got.push(Buffer.from(piece)),
+      end: () => void told.push(bytes),
+    })
+    await recover({ ...new Seen().options, blobs: { book: { pieces } } })
+    expect(told).toEqual([blob.length])
+    expect(got).toHaveLength(given === withoutPieces ? 1 : 3)
+    expect(Buffer.concat(got).equals(blob)).toBe(true)
+  })
+
+  /** As one of somebody else, written before there were any. */
+  function withoutPieces(source: SliceSource): SliceSource {
+    const { info, header, trailer } = source
+    const read = (handlers: SliceHandlers) => {
+      const own = { ...handlers }
+      delete own.pieces
+      return source.read(own)
+    }
+    return { info, header, trailer, read, verify: () => source.verify(), close: () => source.close() }
+  }
+})
 
 describe('recover()', () => {
   it('gives the newest slice and then the entries after it, and tells what it did', async () => {
@@ -236,6 +270,9 @@ describe('recover() refuses, before anything is delivered,', () => {
     const blobs: Uint8Array[] = []
     await recovered({ blobs: { book: (data) => blobs.push(data) } })
     expect(blobs).toEqual([new Uint8Array(3)])
+    for (const handler of [undefined, 'book', {}, { pieces: 1 }]) {
+      await refusal({ blobs: { book: handler as never } }, { code: 'ERR_INVALID_ARGUMENT' })
+    }
   })
 
   it('a log that begins too late for the slice that is left', async () => {
