@@ -74,6 +74,8 @@ const SYNC_STEPS = [
   'store.command.unlist.directory-sync', // slices whose bytes are about to be removed
   'store.command.broken.directory-sync',
   'store.command.epoch.directory-sync',
+  'store.postgres.spool.start.directory-sync', // the names that a start found in the spool, and those it did not find
+  'store.postgres.spool.unlink.directory-sync', // the removal of a slice's file
   'directory.create.sync', // the name of a new directory, in its parent
   'directory.found.sync', // the same of one that was found and may be as new
 ] as const

@@ -1,4 +1,4 @@
-import { ForksnapError } from './errors'
+import { errnoOf, ForksnapError, isForksnapError } from './errors'
 
 const advice: Readonly<Record<string, string>> = {
   EAGAIN: 'A limit on processes was reached (RLIMIT_NPROC, or pids.max of the cgroup): raise it or end processes.',
@@ -12,4 +12,12 @@ export function forkFailed(errno: string, syscall: string, cause?: unknown): For
     `${syscall}() failed with ${errno}; the process goes on unharmed. ${advice[errno] ?? ''}`.trim(),
     { cause, errno, syscall },
   )
+}
+
+/** What the addon threw on the way to a fork: in our own form if a call to the system failed, anything else as it is. */
+export function asForkFailed(error: unknown): unknown {
+  const errno = errnoOf(error)
+  const syscall = (error as { readonly syscall?: unknown } | null)?.syscall
+  if (isForksnapError(error) || errno === undefined || typeof syscall !== 'string') return error
+  return forkFailed(errno, syscall, error)
 }

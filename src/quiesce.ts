@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { binding, type NativeBinding } from './binding'
-import { errnoOf, ForksnapError } from './errors'
-import { forkFailed } from './fork-failed'
+import { ForksnapError } from './errors'
+import { asForkFailed } from './fork-failed'
 import { collectYoung } from './young-gc'
 
 /** Returned by the critical section when another thread was not at rest: go round again. */
@@ -68,17 +68,16 @@ class Quiescence<T> {
 
   begin(): void {
     const { deadlineMs, signal } = this.options
-    this.native.quiesceBegin(this.step, this.holdMs + HOLD_SLACK_MS)
+    try {
+      this.native.quiesceBegin(this.step, this.holdMs + HOLD_SLACK_MS)
+    } catch (error) {
+      return this.reject(asForkFailed(error)) // Nothing has begun that would have to be ended.
+    }
     quiescing = true
     this.deadline = setTimeout(this.giveUp, deadlineMs)
     signal?.addEventListener('abort', this.abort, { once: true })
-    try {
-      this.native.quiesceScan()
-    } catch (error) {
-      // It needs a thread, which a limit on processes may refuse.
-      const errno = errnoOf(error)
-      this.fail(errno === undefined ? error : forkFailed(errno, 'pthread_create', error))
-    }
+    // It needs a thread, which a limit on processes may refuse.
+    this.guarded(() => this.native.quiesceScan())()
   }
 
   /** Releases everybody, on every path. */
@@ -117,7 +116,7 @@ class Quiescence<T> {
       try {
         act()
       } catch (error) {
-        this.fail(error)
+        this.fail(asForkFailed(error))
       }
     }
   }

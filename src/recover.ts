@@ -1,8 +1,9 @@
 import * as check from './checks'
-import type { LogEntry, OperationLog } from './oplog/oplog'
+import type { LogEntry, LogStart, OperationLog } from './oplog/oplog'
 import { checkReach, replayLog, type RecoveredLog } from './recover-log'
 import { restoreNewest, type PassedOver, type RecoveredSlice, type RestoreHandlers } from './recover-slice'
 import { throwIfAborted } from './shared-work'
+import { startTogether } from './start-together'
 import type { SliceStore } from './store/store'
 
 export type { RecoveredLog } from './recover-log'
@@ -94,8 +95,7 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
   const { store, log, signal, readOnly = false } = options
   const begun = performance.now()
   throwIfAborted(signal)
-  if (!readOnly) await store.start()
-  const start = readOnly ? undefined : await log?.start()
+  const start = readOnly ? undefined : await startOwner(store, log)
   const reach = { started: !readOnly, allowBehind: options.allowLogBehind ?? false }
   const { slice, passedOver } = await restoreNewest(options, (info) => log && checkReach(log, info, reach))
   throwIfAborted(signal)
@@ -109,6 +109,12 @@ export async function recover(options: RecoverOptions): Promise<RecoverReport> {
     position: replayed?.last ?? after,
     totalMs: performance.now() - begun,
   }
+}
+
+async function startOwner(store: SliceStore, log: OperationLog | undefined): Promise<LogStart | undefined> {
+  if (log !== undefined) return startTogether(store, log)
+  await store.start()
+  return undefined
 }
 
 function checkOptions(options: RecoverOptions): void {

@@ -18,6 +18,11 @@ export interface OperationLog {
   /** Why the log has stopped, or undefined while it takes entries. Once stopped it stays so: open a new one. */
   readonly failure: Error | undefined
   /**
+   * For a log whose start fences who was there before: takes the lock and leaves the epoch alone, so that `close()` gives
+   * it back without a trace. `start()` does it too. Idempotent. Throws `ERR_LOCKED`.
+   */
+  acquire?(): Promise<void>
+  /**
    * Takes the lock and the epoch, finds the end of the log, cuts a torn tail. Idempotent. Throws `ERR_LOCKED`,
    * `ERR_LOG_CORRUPT`, `ERR_LOG_GAP`, `ERR_STORE_FAILED`.
    */

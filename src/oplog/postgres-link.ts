@@ -1,48 +1,42 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { isForksnapError } from '../errors'
-import { plainConnection, sqlStateOf } from '../postgres/connection'
-import { Owner, type OwnerOptions } from '../postgres/epoch'
-import { endBackend, Session } from '../postgres/session'
+import { sqlStateOf } from '../postgres/connection'
+import type { Owner } from '../postgres/epoch'
+import type { OwnerSession } from '../postgres/owner-session'
+import type { Session } from '../postgres/session'
 import { Exclusive } from '../store/exclusive'
-import type { CheckedLogOptions } from './postgres-options'
+import type { LogRetryOptions } from './postgres-options'
 
 /**
- * The log's one writing connection, which holds the lock. When it is lost, another one takes its place: the old one is
- * ended at the server first, so that nothing that it was told can still happen, then the lock is taken again, and only
- * then is there a look at what is in the table.
+ * The log's one writing connection, which holds the lock. When it is lost, it is replaced before anything else is done,
+ * and only then is there a look at what is in the table.
  */
 export class Link {
-  readonly owner: Owner
-  readonly #options: CheckedLogOptions
-  /** One after the other: two that find the connection lost must not both replace it. */
+  readonly #held: OwnerSession
+  readonly #retry: Required<LogRetryOptions>
+  /** One after the other: what is known of the table must not change under whoever looks there. */
   readonly #turns = new Exclusive()
-  #session: Session
-  #onLost: (() => void) | undefined
   /** Whether the table may hold something else than what is known of it. Only who has looked there clears it. */
   #unsure = false
 
-  private constructor(options: CheckedLogOptions, session: Session, owner: Owner) {
-    this.#options = options
-    this.#session = session
-    this.owner = owner
-    this.#listen(session)
+  constructor(held: OwnerSession, retry: Required<LogRetryOptions>) {
+    this.#held = held
+    this.#retry = retry
   }
 
-  /** Connects, takes the lock and begins an epoch. Rejects with `ERR_LOCKED`, `ERR_STORE_FAILED`. */
-  static async open(options: CheckedLogOptions): Promise<Link> {
-    const session = await connect(options)
-    try {
-      return new Link(options, session, await Owner.acquire(session, ownerOptions(options)))
-    } catch (error) {
-      await session.close()
-      throw error
-    }
+  get owner(): Owner {
+    return this.#held.owner
   }
 
   /** The connection as it is now. `run` may replace it. */
   get session(): Session {
-    return this.#session
+    return this.#held.session
+  }
+
+  /** What to call when the present connection, or one that has replaced it, is lost. */
+  set onLost(then: () => void) {
+    this.#held.onLost = then
   }
 
   /**
@@ -53,7 +47,7 @@ export class Link {
    */
   run<T>(work: (session: Session, unsure: boolean) => Promise<T>): Promise<T> {
     return this.#turns.run(() =>
-      this.#retry(async (session) => {
+      this.#try(async (session) => {
         const result = await work(session, this.#unsure)
         this.#unsure = false
         return result
@@ -68,79 +62,38 @@ export class Link {
    */
   restore(look: (session: Session) => Promise<boolean>, giveUp: () => boolean): Promise<void> {
     return this.#turns.run(() =>
-      this.#retry(async (session) => {
+      this.#try(async (session) => {
         if (this.#unsure && (await look(session))) this.#unsure = false
       }, giveUp),
     )
   }
 
-  async #retry<T>(work: (session: Session) => Promise<T>, giveUp = (): boolean => false): Promise<T> {
-    const { retry } = this.#options
+  async #try<T>(work: (session: Session) => Promise<T>, giveUp = (): boolean => false): Promise<T> {
     let deadline: number | undefined
     for (let failures = 1; ; failures++) {
       try {
-        await this.#mend()
-        return await this.#limited(this.#session, () => work(this.#session))
+        if (this.session.lost !== undefined) this.#unsure = true
+        return await work(await this.#held.mend())
       } catch (error) {
         this.#unsure = true
-        deadline ??= performance.now() + retry.totalMs
-        const delayMs = backOffMs(failures, retry)
+        deadline ??= performance.now() + this.#retry.totalMs
+        const delayMs = backOffMs(failures, this.#retry)
         if (!this.#mayPass(error) || giveUp() || performance.now() + delayMs > deadline) throw error
         await pause(delayMs)
       }
     }
   }
 
-  /** What to call when the present connection, or one that has replaced it, ends. */
-  set onLost(then: () => void) {
-    this.#onLost = then
-  }
-
-  #listen(session: Session): void {
-    session.client.once('end', () => {
-      if (session === this.#session) this.#onLost?.()
-    })
-  }
-
   /** Gives the lock back and ends the connection. */
-  async close(): Promise<void> {
-    await this.#turns.run(() => this.#limited(this.#session, () => this.#session.close()))
-  }
-
-  async #mend(): Promise<void> {
-    const lost = this.#session
-    if (lost.lost === undefined) return
-    this.#unsure = true
-    const session = await connect(this.#options)
-    try {
-      // The server may not know yet that the old connection is lost; it would keep the lock, and its last batch going.
-      await this.#limited(session, async () => {
-        await endBackend(session, lost.backend)
-        await this.owner.reacquire(session)
-      })
-    } catch (error) {
-      await session.close()
-      throw error
-    }
-    this.#session = session
-    this.#listen(session)
-  }
-
-  /** A way to the server that swallows everything would otherwise keep the log waiting for ever. */
-  async #limited<T>(session: Session, work: () => Promise<T>): Promise<T> {
-    const timer = setTimeout(() => session.drop(), this.#options.answerMs)
-    try {
-      return await work()
-    } finally {
-      clearTimeout(timer)
-    }
+  close(): Promise<void> {
+    return this.#turns.run(() => this.#held.close())
   }
 
   /** Whether a later try may succeed where this one has failed. */
   #mayPass(error: unknown): boolean {
     if (isForksnapError(error, 'ERR_LOCKED')) return true // Somebody is about to raise the epoch, or has just ended.
     if (!isForksnapError(error, 'ERR_STORE_FAILED')) return false
-    if (this.#session.lost !== undefined) return true
+    if (this.session.lost !== undefined) return true
     const state = sqlStateOf({ code: error.errno })
     return state === undefined || PASSING.test(state)
   }
@@ -152,12 +105,3 @@ export class Link {
  * says instead (`ECONNREFUSED`) passes too.
  */
 const PASSING = /^(08|53|57|58|40|55P03|25006)/
-
-async function connect({ connection }: CheckedLogOptions): Promise<Session> {
-  return Session.open(await plainConnection(connection), 'forksnap log')
-}
-
-/** The name by which owners of this table know each other. */
-export function ownerOptions({ table, takeover }: CheckedLogOptions): OwnerOptions {
-  return { schema: table.schema, name: `log:${table.name}`, takeover }
-}

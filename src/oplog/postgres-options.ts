@@ -34,7 +34,10 @@ export interface PostgresOperationLogOptions {
   readonly batchBytes?: number
   readonly retry?: LogRetryOptions
   /**
-   * Milliseconds after which a connection that gives no answer to a batch counts as lost, 1 to 2^31 - 1. Default 30,000.
+   * Milliseconds after which a connection that gives no answer counts as lost, 1 to 2^31 - 1. Default 30,000. A batch is
+   * then tried again over another one, while `start`, `read` and `prune` reject with `ERR_STORE_FAILED`, its `errno` being
+   * `ETIMEDOUT`. What may rightly take longer (counting, reading and removing entries) is given its time as long as the
+   * server is seen to work on it.
    */
   readonly answerMs?: number
 }

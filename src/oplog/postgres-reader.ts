@@ -48,7 +48,7 @@ export async function* readPages(
   const fetch = async (after: bigint): Promise<EntryRow[]> => {
     if (after >= end) return []
     const upTo = after + PAGE_ENTRIES < end ? after + PAGE_ENTRIES : end
-    return (await session.query<EntryRow>('read the log', text, [String(after), String(upTo)])).rows
+    return (await session.queryLong<EntryRow>('read the log', text, [String(after), String(upTo)])).rows
   }
   // The same lack of statistics must not lead to a scan of the whole table.
   await session.query('read the log', 'SET enable_seqscan = off')

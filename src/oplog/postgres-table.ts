@@ -109,12 +109,12 @@ export async function checkContiguous(session: Session, table: TableName, { firs
     throw new ForksnapError('ERR_LOG_CORRUPT', `The log ${quoteTable(table)} has an entry ${first}; ids begin with 1`)
   }
   const doing = 'count the entries of the log'
-  const counted = await session.query<{ n: string }>(doing, `SELECT count(*) AS n FROM ${quoteTable(table)}`)
+  const counted = await session.queryLong<{ n: string }>(doing, `SELECT count(*) AS n FROM ${quoteTable(table)}`)
   if (BigInt(counted.rows[0].n) === last - first + 1n) return
   const text = `
     SELECT id, next FROM (SELECT id, lead(id) OVER (ORDER BY id) AS next FROM ${quoteTable(table)}) AS entry
      WHERE next > id + 1 ORDER BY id LIMIT 1`
-  const { rows } = await session.query<{ id: string; next: string }>(doing, text)
+  const { rows } = await session.queryLong<{ id: string; next: string }>(doing, text)
   throw gapError(BigInt(rows[0]?.id ?? last) + 1n, BigInt(rows[0]?.next ?? last) - 1n)
 }
 
@@ -128,7 +128,7 @@ export function gapError(from: bigint, to: bigint): ForksnapError {
 export async function deleteRange(session: Session, log: LogTable, from: bigint, to: bigint): Promise<void> {
   const text = `WITH ${ownerRow(log)} DELETE FROM ${quoteTable(log.table)} t USING owner WHERE t.id BETWEEN $3 AND $4`
   const values = [...ownerValues(log), String(from), String(to)]
-  const { rowCount } = await session.query('prune the log', text, values)
+  const { rowCount } = await session.queryLong('prune the log', text, values)
   if (rowCount === 0) await checkOwner(session, log)
 }
 

@@ -2,7 +2,8 @@ import { invalidArgument } from '../checks'
 import { ForksnapError, isForksnapError } from '../errors'
 import { step } from '../failpoint'
 import { plainConnection } from '../postgres/connection'
-import { joinOwner } from '../postgres/epoch'
+import { joinOwner, type OwnerOptions } from '../postgres/epoch'
+import { OwnerLock } from '../postgres/owner-lock'
 import { Session } from '../postgres/session'
 import { INT8_MAX } from '../store/file-names'
 import { Exclusive } from '../store/exclusive'
@@ -10,7 +11,7 @@ import { encodeOperation } from './operation'
 import type { Appended, LogEntry, LogStart, NewOperation, OperationLog } from './oplog'
 import { Pending, type Group } from './pending'
 import { addOperation, newColumns, type Columns } from './postgres-batch'
-import { Link, ownerOptions } from './postgres-link'
+import { Link } from './postgres-link'
 import { checkLogOptions, type CheckedLogOptions, type PostgresOperationLogOptions } from './postgres-options'
 import { findEnds, readPages } from './postgres-reader'
 import { checkShape, createTables } from './postgres-shape'
@@ -51,6 +52,8 @@ interface Running {
 export class PostgresOperationLog implements OperationLog {
   readonly kind = 'postgres'
   readonly #options: CheckedLogOptions
+  readonly #owner: OwnerOptions
+  readonly #lock: OwnerLock
   /** Pruning and resetting, one after the other. */
   readonly #changes = new Exclusive()
   #starting: Promise<LogStart> | undefined
@@ -62,6 +65,9 @@ export class PostgresOperationLog implements OperationLog {
   /** Throws `ERR_INVALID_ARGUMENT` for an option of the wrong type or out of its range. */
   constructor(options: PostgresOperationLogOptions) {
     this.#options = checkLogOptions(options)
+    const { table, takeover } = this.#options
+    this.#owner = { schema: table.schema, name: `log:${table.name}`, takeover }
+    this.#lock = new OwnerLock(this.#owner, () => this.#connect())
   }
 
   get lastId(): bigint {
@@ -74,6 +80,12 @@ export class PostgresOperationLog implements OperationLog {
 
   get failure(): Error | undefined {
     return this.#running?.pending.failure
+  }
+
+  /** Connects and takes the lock, and creates the table of the epochs if it is missing. */
+  async acquire(): Promise<void> {
+    if (this.#closing !== undefined) throw closedError()
+    if (this.#starting === undefined) await this.#lock.take()
   }
 
   /**
@@ -93,12 +105,12 @@ export class PostgresOperationLog implements OperationLog {
   }
 
   async #start(): Promise<LogStart> {
-    const { table, bound, group } = this.#options
-    const link = await Link.open(this.#options)
+    const { table, bound, group, retry } = this.#options
+    const link = new Link(await this.#lock.begin(), retry)
     try {
       await createTables(link.session, table)
       await checkShape(link.session, table)
-      const log = { table, owner: link.owner, ownerOptions: ownerOptions(this.#options) }
+      const log = { table, owner: link.owner, ownerOptions: this.#owner }
       const ends = await readEnds(link.session, table, log.ownerOptions.name)
       await checkContiguous(link.session, table, ends)
       const pending = new Pending({ lastId: ends.last, bound, group, newBatch: newColumns })
@@ -138,8 +150,7 @@ export class PostgresOperationLog implements OperationLog {
     const { table } = this.#options
     const session = await this.#connect()
     try {
-      const end =
-        this.#running?.pending.durableId ?? (await findEnds(session, table, ownerOptions(this.#options).name)).last
+      const end = this.#running?.pending.durableId ?? (await findEnds(session, table, this.#owner.name)).last
       yield* readPages(session, table, position, end)
     } finally {
       await session.close()
@@ -172,7 +183,7 @@ export class PostgresOperationLog implements OperationLog {
   async #close(): Promise<void> {
     await this.#starting?.catch(() => undefined)
     const running = this.#running
-    if (running === undefined) return
+    if (running === undefined) return this.#lock.release()
     const failedBefore = running.pending.failure !== undefined
     try {
       if (!failedBefore) await running.pending.until(running.pending.lastId)
@@ -252,6 +263,8 @@ export class PostgresOperationLog implements OperationLog {
   async #reset(position: bigint): Promise<void> {
     const running = this.#started()
     const { link, log, pending } = running
+    // With its failure a log has given its lock back.
+    if (pending.failure !== undefined) throw pending.failure
     await pending.until(pending.lastId)
     await step('oplog.postgres.reset', () => link.run((session) => emptyTable(session, log, position)))
     const { bound, group } = this.#options
@@ -259,7 +272,8 @@ export class PostgresOperationLog implements OperationLog {
   }
 
   async #connect(): Promise<Session> {
-    return Session.open(await plainConnection(this.#options.connection), 'forksnap log')
+    const { connection, answerMs } = this.#options
+    return Session.open(await plainConnection(connection), 'forksnap log', answerMs)
   }
 
   #started(): Running {

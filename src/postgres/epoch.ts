@@ -74,10 +74,23 @@ export class Owner {
    * holds the lock.
    */
   static async acquire(session: Session, options: OwnerOptions): Promise<Owner> {
+    await Owner.lock(session, options)
+    return Owner.begin(session, options)
+  }
+
+  /**
+   * The first half of `acquire`. Nobody is fenced yet: an owner that lost its connection, or was told to end it by a
+   * takeover, goes on as before if this session ends now.
+   */
+  static async lock(session: Session, options: OwnerOptions): Promise<void> {
     const table = epochTable(options.schema)
     await createMissing(session, [{ table, columns: EPOCH_COLUMNS }])
     await assertDurable(session, table)
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
+  }
+
+  /** The second half of `acquire`, in the session that holds the lock: as long as it stands, so does the lock. */
+  static async begin(session: Session, options: OwnerOptions): Promise<Owner> {
     return new Owner(options, await raise(session, options, randomUUID(), false))
   }
 

@@ -91,13 +91,13 @@ export class Session {
     let late: Error | undefined
     let stop = (): void => undefined
     try {
-      const opening = new Client({ application_name: name, ...connection })
+      // Its own limit says no code, and ends with the password's check: what follows may be left without an answer too.
+      const opening = new Client({ application_name: name, ...connection, connectionTimeoutMillis: 0 })
       client = opening
       // Without a listener a lost connection would be an uncaught exception.
       client.on('error', (error) => (lost.error ??= asDatabaseError(error, 'keep the connection', secrets)))
       client.on('end', () => (lost.error ??= asDatabaseError(new Error('it ended'), 'keep the connection', secrets)))
       if (limitMs > 0) {
-        // The limit of pg ends with the password's check, but what follows may be left without an answer too.
         stop = afterMs(limitMs, () => {
           late = noAnswer(limitMs)
           cut(opening)
@@ -220,7 +220,7 @@ export class Session {
     if (this.#closed) return
     this.#closed = true
     if (this.lost !== undefined) return this.drop()
-    const stop = afterMs(CLOSE_MS, () => this.drop())
+    const stop = afterMs(Math.min(CLOSE_MS, this.#answerMs ?? CLOSE_MS), () => this.drop())
     await this.client.end().catch(() => undefined)
     stop()
   }

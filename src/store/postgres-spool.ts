@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { errnoOf, ForksnapError, isForksnapError } from '../errors'
-import { step } from '../failpoint'
+import { step, syncStep } from '../failpoint'
 import { Exclusive } from './exclusive'
 import { FileSink, type SinkHost } from './file-sink'
 import { FileSource } from './file-source'
@@ -67,6 +67,8 @@ export class Spool {
     try {
       await removeStrayTemps(this.directory)
       const highest = await highestSliceId(this.directory)
+      // Who gave a slice its name, or removed one, may have been killed before that was durable.
+      await syncStep('store.postgres.spool.start.directory-sync', () => fsyncDirectory(this.directory))
       this.#lock = lock
       this.#closing = new AbortController()
       this.fenced = undefined
@@ -168,11 +170,13 @@ export class Spool {
     return true
   }
 
+  /**
+   * A file that comes back is harmless while its slice is in the database. One that was removed there meanwhile would be
+   * loaded again, and be there although somebody was told that it is gone: so this is durable before anybody is.
+   */
   async #unlink(entry: SliceEntry): Promise<void> {
-    await step('store.postgres.spool.unlink', async () => {
-      await removeFile(entry.path)
-      await fsyncDirectory(this.directory)
-    })
+    await step('store.postgres.spool.unlink', () => removeFile(entry.path))
+    await syncStep('store.postgres.spool.unlink.directory-sync', () => fsyncDirectory(this.directory))
   }
 
   /** Drops what the policy would not keep even if it were loaded, and what a reset has made void. */

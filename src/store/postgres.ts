@@ -8,15 +8,16 @@ import { createMissing } from '../postgres/ddl'
 import { assertDurable } from '../postgres/durable-table'
 import { type Owner, readEpochs } from '../postgres/epoch'
 import { quoteTable } from '../postgres/identifiers'
-import { OwnerSession } from '../postgres/owner-session'
+import { OwnerLock } from '../postgres/owner-lock'
 import { Session } from '../postgres/session'
 import { Exclusive } from './exclusive'
 import { compareNewestFirst } from './file-names'
 import type { CommitResult } from './file-sink'
 import { OpenSinks } from './open-sinks'
 import { findSlice, listSlices, notFound, removeSlices } from './postgres-catalogue'
-import { catalogueTable, historyTable, locationOf, ownTables } from './postgres-layout'
+import { catalogueTable, historyTable, type Layout, locationOf, ownTables } from './postgres-layout'
 import { type PostgresStoreOptions, type ResolvedPostgresOptions, resolvePostgresOptions } from './postgres-options'
+import { StoreOwner } from './postgres-owner'
 import { wasCommitted } from './postgres-publish'
 import { PostgresSink, type PostgresSinkHost } from './postgres-sink'
 import { openPostgresSource } from './postgres-source'
@@ -57,7 +58,8 @@ export class PostgresStore implements SliceStore {
   readonly #spool: Spool | undefined
   /** Ids of slices that this process has published or read in full. */
   readonly #good = new Set<bigint>()
-  #control: OwnerSession | undefined
+  readonly #lock: OwnerLock
+  #control: StoreOwner | undefined
   /** What a store that only reads has seen. */
   #seen = { epoch: 1n, resetEpoch: 1n }
   #spoolIds = { next: 1n, end: 1n }
@@ -66,7 +68,9 @@ export class PostgresStore implements SliceStore {
   constructor(options: PostgresStoreOptions) {
     this.#options = resolvePostgresOptions(options)
     this.#writer = new WriterProcess(this.#options.answerMs)
-    const { spool, keep } = this.#options
+    const { owner, takeover, layout, spool, keep } = this.#options
+    const prepare = (session: Session): Promise<void> => prepareTables(session, layout)
+    this.#lock = new OwnerLock({ ...owner, takeover }, () => this.#open(), prepare)
     if (spool === undefined) return
     this.#spool = new Spool(spool, {
       keep,
@@ -91,6 +95,13 @@ export class PostgresStore implements SliceStore {
     return this.#writer.pid
   }
 
+  /** Connects, creates the tables that are missing and takes the lock. Rejects as `start` does. */
+  acquire(): Promise<void> {
+    return this.#changes.run(async () => {
+      if (this.#control === undefined) await this.#lock.take()
+    })
+  }
+
   /**
    * Starts the writer process, connects, creates the tables that are missing, takes the lock and begins an epoch. Throws
    * `ERR_LOCKED` if another process owns the slices of this name and `takeover` is not set, `ERR_INVALID_ARGUMENT` for an
@@ -101,7 +112,7 @@ export class PostgresStore implements SliceStore {
       if (this.#control !== undefined) return
       try {
         await this.#writer.start()
-        await this.#acquire()
+        await this.#begin()
       } catch (error) {
         await this.#release()
         throw error
@@ -110,21 +121,14 @@ export class PostgresStore implements SliceStore {
     })
   }
 
-  async #acquire(): Promise<void> {
-    const { owner, takeover, layout } = this.#options
-    const session = await this.#open()
-    try {
-      await createMissing(session, ownTables(layout))
-      for (const { table } of ownTables(layout)) await assertDurable(session, table)
-      this.#control = await OwnerSession.acquire(session, { ...owner, takeover }, () => this.#open())
-    } catch (error) {
-      await session.close()
-      throw error
-    }
-    await raiseIds(session, layout, 0n)
-    if (this.#spool === undefined) return
-    await raiseIds(session, layout, await this.#spool.start())
-    await this.#reserveIds(session)
+  async #begin(): Promise<void> {
+    const { layout } = this.#options
+    // The directory's lock may be refused too, and the epoch is the last to be begun.
+    const spooledId = await this.#spool?.start()
+    this.#control = new StoreOwner(await this.#lock.begin())
+    const session = await this.#connected()
+    await raiseIds(session, layout, spooledId ?? 0n)
+    if (this.#spool !== undefined) await this.#reserveIds(session)
   }
 
   create(): Promise<SliceSink> {
@@ -260,6 +264,7 @@ export class PostgresStore implements SliceStore {
     this.#good.clear()
     await this.#spool?.close()
     await control?.close()
+    await this.#lock.release()
     await this.#writer.close()
   }
 
@@ -271,7 +276,7 @@ export class PostgresStore implements SliceStore {
     const control = this.#held()
     let stop = (): void => undefined
     const late = new Promise<void>((resolve) => (stop = afterMs(Math.min(EPOCH_MS, this.#options.answerMs), resolve)))
-    const asked = control.held().then((session) => control.owner.look(session))
+    const asked = control.session().then((session) => control.owner.look(session))
     const known = asked.catch((error: unknown) => {
       if (isForksnapError(error, 'ERR_FENCED')) throw error
     })
@@ -325,17 +330,23 @@ export class PostgresStore implements SliceStore {
 
   /** The connection that holds the lock. If it was lost, another one takes the lock again, unless somebody else has. */
   async #connected(): Promise<Session> {
-    return this.#held().held()
+    return this.#held().session()
   }
 
   #assertOwned(): Owner {
     return this.#held().owner
   }
 
-  #held(): OwnerSession {
+  #held(): StoreOwner {
     if (this.#control !== undefined) return this.#control
     throw new ForksnapError('ERR_INVALID_STATE', 'The PostgresStore is not started; call start() first')
   }
+}
+
+/** What a slice needs beside the tables of its rows; a table that a crash of the server would empty is refused. */
+async function prepareTables(session: Session, layout: Layout): Promise<void> {
+  await createMissing(session, ownTables(layout))
+  for (const { table } of ownTables(layout)) await assertDurable(session, table)
 }
 
 const SPOOL_IDS = 10_000n

@@ -15,6 +15,11 @@ export interface SliceStore {
    * a reset, with each owner for instance; without it, every new epoch is a reset.
    */
   readonly resetEpoch?: bigint
+  /**
+   * For a store whose start fences who was there before, as by an epoch of each owner: takes the lock and leaves the
+   * epoch alone, so that `close()` gives it back without a trace. `start()` does it too. Idempotent. Throws `ERR_LOCKED`.
+   */
+  acquire?(): Promise<void>
   /** Takes the lock, removes what a crash left behind. Idempotent. Throws `ERR_LOCKED` if another process owns it. */
   start(): Promise<void>
   /** Prepares the place for one slice. */

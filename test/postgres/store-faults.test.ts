@@ -1,60 +1,38 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { plainConnection } from '../../src/postgres/connection'
 import type { PostgresStore } from '../../src/store/postgres'
-import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { type Cut, CuttingProxy } from '../helpers/postgres-proxy'
-import { numbers, PostgresStores, publishInto, readAll, render, until, writeBytes, writeInto } from '../helpers/postgres-store' // prettier-ignore
+import { resolvePostgresOptions } from '../../src/store/postgres-options'
+import { WriterProcess } from '../../src/store/writer-process-client'
+import { reasonAgainstPostgres } from '../helpers/postgres'
+import type { Cut } from '../helpers/postgres-proxy'
+import { StoreServer } from '../helpers/postgres-server'
+import { numbers, publishInto, render, until, writeBytes, writeInto } from '../helpers/postgres-store'
+import { type StoreOptions, StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
 import { rejection } from '../helpers/store-slices'
 
 describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
-  let cluster: Cluster
-  let database: string
-  let proxy: CuttingProxy
-  const stores = new PostgresStores()
-  beforeAll(async () => {
-    cluster = await Cluster.start()
-    proxy = await CuttingProxy.start(cluster)
-  })
-  beforeEach(async () => (database = await cluster.createDatabase()))
-  afterEach(() => stores.closeAll())
-  afterAll(async () => {
-    await proxy.close()
-    await cluster.dispose()
-  })
-
-  const started = (options = {}): Promise<PostgresStore> => stores.started(cluster.config(database), options)
-  const sql = (text: string) => cluster.sql<Record<string, string>>(database, text)
+  const tests = new StoreTests()
+  const { sql } = tests
+  const started = (options: StoreOptions = {}): Promise<PostgresStore> => tests.started(options)
   const copying = () => until(() => sql('SELECT 1 FROM pg_stat_progress_copy WHERE tuples_processed > 0'))
-  const copied = () =>
-    until(() => sql(`SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE 'COPY%'`))
-
-  /** The store works, and holds what it should. */
-  async function checkWorks(store: PostgresStore, expected: readonly bigint[]): Promise<void> {
-    const { sliceId } = await publishInto(store, numbers(7), { position: 99n })
-    expect((await store.list()).map((info) => info.sliceId)).toEqual([sliceId, ...expected])
-    const rows = await sql('SELECT slice_id, count(*) AS count FROM numbers GROUP BY 1 ORDER BY 1 DESC')
-    expect(rows.map((row) => BigInt(row.slice_id))).toEqual([sliceId, ...expected])
-    const source = await store.open(sliceId)
-    expect((await readAll(source)).rows).toHaveLength(7)
-    await source.close()
-  }
 
   it('rolls back when the server dies before the COPY', async () => {
     const store = await started()
     await publishInto(store, numbers(1))
     const sink = await store.create()
-    cluster.stop('immediate')
+    tests.cluster.stop('immediate')
     await expect(store.create()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
     await expect(store.list()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
     const { bytes, trailer } = render(sink, numbers(10))
     await writeBytes(sink.fd, bytes).catch(() => undefined)
     await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
     await sink.cancel()
-    cluster.start()
-    await checkWorks(store, [1n])
+    tests.cluster.start()
+    await tests.checkWorks(store, [1n])
   })
 
   it('rolls back when the server dies during the COPY, and knows why the child could not write', async () => {
@@ -64,12 +42,12 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     const { bytes } = render(sink, numbers(300_000))
     await writeBytes(sink.fd, bytes.subarray(0, 2_000_000))
     await copying()
-    cluster.stop('immediate')
+    tests.cluster.stop('immediate')
     await expect(writeBytes(sink.fd, bytes.subarray(2_000_000))).rejects.toMatchObject({ code: 'EPIPE' })
     expect(await sink.explain?.(new Error())).toMatchObject({ code: 'ERR_STORE_FAILED' })
-    cluster.start()
+    tests.cluster.start()
     await sink.cancel()
-    await checkWorks(store, [1n])
+    await tests.checkWorks(store, [1n])
   })
 
   it('rolls back when the server dies after the COPY', async () => {
@@ -78,12 +56,12 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     const sink = await store.create()
     const trailer = writeInto(sink, numbers(1000))
     sink.forked?.()
-    await copied()
-    cluster.restart('immediate')
+    await tests.copied()
+    tests.cluster.restart('immediate')
     const error = await rejection(sink.commit({ meta: {}, trailer }))
     expect(error).toMatchObject({ code: 'ERR_STORE_FAILED' })
     expect(error.message).toContain('PostgreSQL')
-    await checkWorks(store, [1n])
+    await tests.checkWorks(store, [1n])
   })
 
   it.each<[Cut, boolean]>([
@@ -91,32 +69,32 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     ['question', false],
     ['silent', false],
   ])('neither loses nor doubles a COMMIT that was cut off (%s)', async (cut, published) => {
-    const store = await stores.started(proxy.config(database))
-    const before = proxy.cuts
+    const store = await tests.startedThroughProxy()
+    const before = tests.proxy.cuts
     const sink = await store.create()
     const trailer = writeInto(sink, numbers(10))
     sink.forked?.()
-    await copied()
-    proxy.cutNextCommit(cut)
+    await tests.copied()
+    tests.proxy.cutNextCommit(cut)
     const outcome = await sink.commit({ meta: {}, trailer }).then(
       (info) => info.sliceId,
       (error: { code: string }) => error.code,
     )
-    expect([proxy.cuts - before, outcome]).toEqual([1, published ? 1n : 'ERR_STORE_FAILED'])
+    expect([tests.proxy.cuts - before, outcome]).toEqual([1, published ? 1n : 'ERR_STORE_FAILED'])
     await sink.cancel()
-    await checkWorks(store, published ? [1n] : [])
+    await tests.checkWorks(store, published ? [1n] : [])
   })
 
   it('does not say that a COMMIT failed which the server is still about', async () => {
-    const store = await stores.started(proxy.config(database))
+    const store = await tests.startedThroughProxy()
     const sink = await store.create()
     const trailer = writeInto(sink, numbers(10))
     sink.forked?.()
-    await copied()
-    proxy.cutNextCommit('early')
+    await tests.copied()
+    tests.proxy.cutNextCommit('early')
     const result = await withStuckCommits(() => sink.commit({ meta: {}, trailer }))
     expect(result.sliceId).toBe(1n)
-    await checkWorks(store, [1n])
+    await tests.checkWorks(store, [1n])
   })
 
   /** Every COMMIT waits for a replica that there is not, until its connection is ended. */
@@ -125,7 +103,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     await sql(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
     await sql('SELECT pg_reload_conf()')
     let found = false
-    const probing = cluster.with(database, async (client) => {
+    const probing = tests.cluster.with(tests.database, async (client) => {
       while (!found) await client.query(`SELECT pg_logical_emit_message(true, 'test', '')`).catch(() => undefined)
     })
     probing.catch(() => undefined)
@@ -159,34 +137,51 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     )
     expect(outcome).toEqual(published ? 1n : 'ERR_STORE_FAILED')
     await sink.cancel()
-    await checkWorks(store, published ? [1n] : [])
+    await tests.checkWorks(store, published ? [1n] : [])
   })
 
-  it.each(['store.postgres.fifo.before', 'store.postgres.fifo.after'])(
-    'leaves no folder if the writer process dies at %s',
-    async (failpoint) => {
-      const { TMPDIR: before } = process.env
-      const folder = mkdtempSync(join(tmpdir(), 'forksnap-temp-'))
-      process.env.FORKSNAP_FAILPOINT = failpoint
-      process.env.TMPDIR = folder
-      try {
-        const store = await started().finally(() => delete process.env.FORKSNAP_FAILPOINT)
-        await expect(store.create()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'EWRITERGONE' })
+  describe('the folder of a FIFO', () => {
+    let folder: string
+    beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'forksnap-temp-'))))
+    afterEach(() => rmSync(folder, { recursive: true }))
+
+    it.each(['store.postgres.fifo.before', 'store.postgres.fifo.after'])(
+      'is removed if the writer process dies at %s',
+      async (failpoint) => {
+        // In a process of its own: what Jest shows of the environment is a copy, which os.tmpdir() does not read.
+        const env = { FORKSNAP_FAILPOINT: failpoint, TMPDIR: folder }
+        const server = new StoreServer({ connection: tests.cluster.url(tests.database) }, { env })
+        await server.do('start')
+        expect(await server.do('save')).toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'EWRITERGONE' })
         expect(readdirSync(folder)).toEqual([])
-        await checkWorks(store, [])
-        expect(readdirSync(folder)).toEqual([])
-      } finally {
-        if (before === undefined) delete process.env.TMPDIR
-        else process.env.TMPDIR = before
-        rmSync(folder, { recursive: true })
-      }
-    },
-  )
+      },
+    )
+
+    it.each(['cancelled', 'forgotten'])(
+      'is removed if the slice is %s before the parent has opened it',
+      async (how) => {
+        const store = await started()
+        const connection = tests.cluster.config(tests.database)
+        const { layout, owner, answerMs } = resolvePostgresOptions({ connection })
+        const publication = { epoch: store.epoch, ownerEpoch: store.epoch, owner }
+        const own = join(folder, 'own')
+        const writer = new WriterProcess(answerMs)
+        await writer.start()
+        const request = { connection: await plainConnection(connection), answerMs, layout, publication, folder: own }
+        const { sliceId, fifo } = await writer.ask('begin', request)
+        expect([existsSync(fifo), readdirSync(own)]).toEqual([true, ['slice']])
+        if (how === 'cancelled') await writer.ask('cancel', sliceId)
+        else await writer.close()
+        expect(existsSync(own)).toBe(false)
+        await writer.close()
+      },
+    )
+  })
 
   it('lets a slow database slow the child down and nobody else', async () => {
     const store = await started()
     await publishInto(store, numbers(1))
-    await cluster.with(database, async (other) => {
+    await tests.cluster.with(tests.database, async (other) => {
       await other.query('BEGIN; LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE')
       const sink = await store.create()
       const { bytes, trailer } = render(sink, numbers(300_000))
@@ -205,7 +200,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
   it('cancels a slice while the database is stuck', async () => {
     const store = await started()
     await publishInto(store, numbers(1))
-    await cluster.with(database, async (other) => {
+    await tests.cluster.with(tests.database, async (other) => {
       await other.query('BEGIN; LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE')
       const sink = await store.create()
       const writing = rejection(writeBytes(sink.fd, render(sink, numbers(300_000)).bytes).catch(() => { throw new Error('EPIPE') })) // prettier-ignore
@@ -216,7 +211,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
       expect(left).toEqual([])
       await other.query('COMMIT')
     })
-    await checkWorks(store, [1n])
+    await tests.checkWorks(store, [1n])
   })
 
   it('takes the lock again after each restart of the server', async () => {
@@ -225,12 +220,12 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore under faults', () => {
     const ids: bigint[] = []
     for (let round = 0; round < 3; round++) {
       ids.unshift((await publishInto(store, numbers(1))).sliceId)
-      cluster.restart('immediate')
+      tests.cluster.restart('immediate')
     }
     expect(await store.prune()).toEqual([])
     expect(store.epoch).toBe(1n)
-    await expect(stores.make(cluster.config(database)).start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
+    await expect(tests.make().start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
     expect(await store.beginEpoch()).toBe(2n)
-    await checkWorks(store, ids)
+    await tests.checkWorks(store, ids)
   })
 })

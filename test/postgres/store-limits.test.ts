@@ -1,41 +1,15 @@
 import type { PostgresStore } from '../../src/store/postgres'
-import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { CuttingProxy } from '../helpers/postgres-proxy'
-import { numbers, PostgresStores, publishInto, readAll, render, until, writeBytes, writeInto } from '../helpers/postgres-store' // prettier-ignore
+import { reasonAgainstPostgres } from '../helpers/postgres'
+import { numbers, publishInto, render, until, writeBytes, writeInto } from '../helpers/postgres-store'
+import { StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
 
 const ANSWER_MS = 1_000
 
 describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer that gives no answer', () => {
-  let cluster: Cluster
-  let database: string
-  let proxy: CuttingProxy
-  const stores = new PostgresStores()
-  beforeAll(
-    async () => (cluster = await Cluster.start({ settings: { log_statement: 'all', log_min_messages: 'log' } })),
-  )
-  beforeEach(async () => {
-    database = await cluster.createDatabase()
-    proxy = await CuttingProxy.start(cluster)
-  })
-  afterEach(async () => {
-    await stores.closeAll()
-    await proxy.close()
-  })
-  afterAll(() => cluster.dispose())
-
-  const started = (): Promise<PostgresStore> => stores.started(proxy.config(database), { answerMs: ANSWER_MS })
-  const sql = (text: string) => cluster.sql<Record<string, string>>(database, text)
-  const copied = () =>
-    until(() => sql(`SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE 'COPY%'`))
-
-  async function checkWorks(store: PostgresStore, expected: readonly bigint[]): Promise<void> {
-    const { sliceId } = await publishInto(store, numbers(7), { position: 99n })
-    expect((await store.list()).map((info) => info.sliceId)).toEqual([sliceId, ...expected])
-    const source = await store.open(sliceId)
-    expect((await readAll(source)).rows).toHaveLength(7)
-    await source.close()
-  }
+  const tests = new StoreTests({ settings: { log_statement: 'all', log_min_messages: 'log' } })
+  const { sql } = tests
+  const started = (): Promise<PostgresStore> => tests.startedThroughProxy({ answerMs: ANSWER_MS })
 
   function alive(pid: number | undefined): boolean {
     try {
@@ -50,12 +24,12 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer
     const sink = await store.create()
     const trailer = writeInto(sink, numbers(10))
     sink.forked?.()
-    await copied()
-    proxy.muteAt('COMMIT\0')
+    await tests.copied()
+    tests.proxy.muteAt('COMMIT\0')
     expect((await sink.commit({ meta: {}, trailer })).sliceId).toBe(1n)
-    proxy.muteAt(undefined)
-    await checkWorks(store, [1n])
-    proxy.muteAt('')
+    tests.proxy.muteAt(undefined)
+    await tests.checkWorks(store, [1n])
+    tests.proxy.muteAt('')
     await store.close()
   })
 
@@ -64,13 +38,13 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer
     async (text) => {
       const store = await started()
       const sink = await store.create()
-      proxy.muteAt(text)
+      tests.proxy.muteAt(text)
       const { bytes, trailer } = render(sink, numbers(10))
       await writeBytes(sink.fd, bytes).catch(() => undefined)
       const commit = sink.commit({ meta: {}, trailer })
       await expect(commit).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'ETIMEDOUT' })
-      proxy.muteAt(undefined)
-      await checkWorks(store, [])
+      tests.proxy.muteAt(undefined)
+      await tests.checkWorks(store, [])
     },
   )
 
@@ -78,31 +52,32 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer
     const store = await started()
     const { sliceId } = await publishInto(store, numbers(10))
     const source = await store.open(sliceId)
-    proxy.muteAt('TO STDOUT')
+    tests.proxy.muteAt('TO STDOUT')
     await expect(source.verify()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'ETIMEDOUT' })
-    proxy.muteAt(undefined)
+    tests.proxy.muteAt(undefined)
     expect((await source.verify()).rows).toBe(10)
     await source.close()
   })
 
   it('replaces the connection that holds the lock if it gives no answer', async () => {
     const store = await started()
-    proxy.muteAt('SELECT 1')
+    tests.proxy.muteAt('SELECT 1')
     expect(await store.list()).toEqual([])
-    proxy.muteAt(undefined)
-    await checkWorks(store, [])
+    tests.proxy.muteAt(undefined)
+    await tests.checkWorks(store, [])
   })
 
   it('waits for what the server is working on, however long that takes', async () => {
     const store = await started()
     await publishInto(store, numbers(1))
-    await cluster.with(database, async (other) => {
+    await tests.cluster.with(tests.database, async (other) => {
       await other.query('BEGIN; LOCK TABLE numbers IN ACCESS EXCLUSIVE MODE')
+      const looks = (): number => tests.cluster.log().split('wait_event_type IS DISTINCT FROM').length
+      const before = looks()
       const sink = await store.create()
       const { bytes, trailer } = render(sink, numbers(300_000))
       const writing = writeBytes(sink.fd, bytes)
-      const looks = () => cluster.log().split('wait_event_type IS DISTINCT FROM').length - 1
-      await until(() => Promise.resolve(looks() >= 2 ? [1] : []))
+      await until(() => Promise.resolve(looks() >= before + 2 ? [1] : []))
       await other.query('COMMIT')
       await writing
       expect((await sink.commit({ meta: {}, trailer })).rows).toBe(300_000)
@@ -115,7 +90,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer
     process.kill(pid, 'SIGSTOP')
     await expect(store.create()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED', errno: 'EWRITERGONE' })
     expect(alive(pid)).toBe(false)
-    await checkWorks(store, [])
+    await tests.checkWorks(store, [])
   })
 
   it('says what became of a slice whose writer has stopped', async () => {
@@ -123,10 +98,10 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer
     const sink = await store.create()
     const trailer = writeInto(sink, numbers(10))
     sink.forked?.()
-    await copied()
+    await tests.copied()
     process.kill(store.writerPid as number, 'SIGSTOP')
     await expect(sink.commit({ meta: {}, trailer })).rejects.toMatchObject({ errno: 'EWRITERGONE' })
-    await checkWorks(store, [])
+    await tests.checkWorks(store, [])
   })
 
   it('closes although the writer has stopped', async () => {
@@ -139,9 +114,10 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a database or a writer
 
   it('does not take others for late when it was busy itself', async () => {
     // Without the proxy, which is as busy, since it is in this process.
-    const store = await stores.started(cluster.config(database), { answerMs: ANSWER_MS })
+    const store = await tests.started({ answerMs: ANSWER_MS })
     const pid = store.writerPid
-    const backends = () => sql(`SELECT pid FROM pg_stat_activity WHERE application_name = 'forksnap store'`)
+    const backends = () =>
+      sql(`SELECT pid FROM pg_stat_activity WHERE application_name = 'forksnap store' AND datname = current_database()`)
     const before = await backends()
     const asking = [store.list(), store.create()] as const
     await new Promise(setImmediate)

@@ -1,28 +1,15 @@
 import type { PostgresStore } from '../../src/store/postgres'
 import { openNewest } from '../../src/store/newest'
-import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { type Cut, CuttingProxy } from '../helpers/postgres-proxy'
-import { numbers, PostgresStores, publishInto, until } from '../helpers/postgres-store'
+import { reasonAgainstPostgres } from '../helpers/postgres'
+import type { Cut } from '../helpers/postgres-proxy'
+import { numbers, publishInto, until } from '../helpers/postgres-store'
+import { StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
 import { rejection } from '../helpers/store-slices'
 
 describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
-  let cluster: Cluster
-  let database: string
-  let proxy: CuttingProxy
-  const stores = new PostgresStores()
-  beforeAll(async () => {
-    cluster = await Cluster.start()
-    proxy = await CuttingProxy.start(cluster)
-  })
-  beforeEach(async () => (database = await cluster.createDatabase()))
-  afterEach(() => stores.closeAll())
-  afterAll(async () => {
-    await proxy.close()
-    await cluster.dispose()
-  })
-
-  const sql = (text: string) => cluster.sql<Record<string, string>>(database, text)
+  const tests = new StoreTests()
+  const { sql } = tests
   const holders = () =>
     sql(`SELECT pid FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE locktype = 'advisory' AND granted
            AND mode = 'ExclusiveLock' AND a.application_name = 'forksnap store' AND a.datname = current_database()`)
@@ -30,14 +17,14 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
 
   /** A second server that somebody starts by mistake. */
   async function expectLocked(): Promise<void> {
-    await expect(stores.make(cluster.config(database)).start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
+    await expect(tests.make().start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
     expect(await epochRow()).toEqual({ epoch: '1', reset_epoch: '1' })
   }
 
   it('takes its lock again while nobody uses it: after a restart of the server and after its connection was ended', async () => {
-    const store = await stores.started(cluster.config(database))
+    const store = await tests.started()
     await publishInto(store, numbers(1))
-    cluster.restart('immediate')
+    tests.cluster.restart('immediate')
     await until(holders)
     await expectLocked()
     await sql(`SELECT pg_terminate_backend(${(await holders())[0].pid}::int)`)
@@ -47,29 +34,29 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
   })
 
   it('waits for a server that is away, and can be closed meanwhile', async () => {
-    const store = await stores.started(cluster.config(database))
-    cluster.stop('immediate')
+    const store = await tests.started()
+    tests.cluster.stop('immediate')
     await expect(store.list()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
-    cluster.start()
+    tests.cluster.start()
     await until(holders)
-    cluster.stop('immediate')
+    tests.cluster.stop('immediate')
     await store.close()
-    cluster.start()
+    tests.cluster.start()
     expect(await holders()).toEqual([])
   })
 
   it('hears of another owner that came while its connection was lost', async () => {
-    const store = await stores.started(proxy.config(database))
-    const taker = await stores.started(cluster.config(database), { takeover: true })
+    const store = await tests.startedThroughProxy()
+    const taker = await tests.started({ takeover: true })
     const error = await rejection(store.create())
     expect(error).toMatchObject({ code: 'ERR_FENCED' })
     await publishInto(taker, numbers(1))
   })
 
   it('is not kept out by its own connection, of which only the server does not know that it is lost', async () => {
-    const store = await stores.started(proxy.config(database))
+    const store = await tests.startedThroughProxy()
     await publishInto(store, numbers(1))
-    proxy.forget()
+    tests.proxy.forget()
     expect((await publishInto(store, numbers(1))).sliceId).toBe(2n)
     await until(async () => ((await holders()).length === 1 ? [1] : []))
     await expectLocked()
@@ -77,14 +64,14 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
 
   /** What a reader finds that recovers from the database now. */
   async function newestPosition(): Promise<bigint | undefined> {
-    const newest = await openNewest(stores.make(cluster.config(database)))
+    const newest = await openNewest(tests.make())
     await newest?.close()
     return newest?.info.position
   }
 
   it('begins an epoch whose COMMIT was answered, but not heard', async () => {
     const store = await started()
-    proxy.cutNextCommit('answer')
+    tests.proxy.cutNextCommit('answer')
     expect(await store.beginEpoch()).toBe(2n)
     expect([store.epoch, store.resetEpoch]).toEqual([2n, 2n])
     expect(await epochRow()).toEqual({ epoch: '2', reset_epoch: '2' })
@@ -94,7 +81,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
 
   it('says what is true of a COMMIT that the server may still be about', async () => {
     const store = await started()
-    proxy.cutNextCommit('early')
+    tests.proxy.cutNextCommit('early')
     const said = await store.beginEpoch().catch(() => 1n)
     expect([store.epoch, store.resetEpoch]).toEqual([said, said])
     expect(await epochRow()).toEqual({ epoch: String(said), reset_epoch: String(said) })
@@ -102,7 +89,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
 
   it.each<Cut>(['question', 'silent'])('says that no epoch was begun if the COMMIT never came (%s)', async (cut) => {
     const store = await started()
-    proxy.cutNextCommit(cut)
+    tests.proxy.cutNextCommit(cut)
     await expect(store.beginEpoch()).rejects.toMatchObject({ code: 'ERR_STORE_FAILED' })
     expect([store.epoch, store.resetEpoch]).toEqual([1n, 1n])
     expect(await newestPosition()).toBe(9n)
@@ -110,7 +97,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore and its lock', () => {
   })
 
   async function started(): Promise<PostgresStore> {
-    const store = await stores.started(proxy.config(database))
+    const store = await tests.startedThroughProxy()
     await publishInto(store, numbers(1), { position: 9n })
     return store
   }

@@ -3,12 +3,21 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import type { ClientConfig } from 'pg'
 import { asDatabaseError, plainConnection, secretsOf } from '../../src/postgres/connection'
-import { ForksnapError } from '../../src/errors'
+import { ForksnapError, isForksnapError } from '../../src/errors'
+import type { SliceWriter } from '../../src/slice/types'
 import { PostgresStore } from '../../src/store/postgres'
 import { fromWire, toWire } from '../../src/store/writer-process-protocol'
 import { Cluster, makeCertificate, reasonAgainstPostgres } from '../helpers/postgres'
 import { StoreServer } from '../helpers/postgres-server'
-import { numbers, PostgresStores, publishInto } from '../helpers/postgres-store'
+import {
+  commitAnyway,
+  numbers,
+  PostgresStores,
+  publishInto,
+  render,
+  until,
+  writeBytes,
+} from '../helpers/postgres-store'
 import { describeUnless } from '../helpers/store-fixture'
 import { rejection } from '../helpers/store-slices'
 
@@ -131,6 +140,28 @@ describeUnless(reasonAgainstPostgres, 'Passwords and TLS', () => {
     } finally {
       delete process.env.PGPASSWORD
     }
+  })
+
+  it('are known to the writer process, which says none, wherever it comes across one', async () => {
+    const table = PASSWORD.replaceAll('"', '')
+    await cluster.sql('postgres', `CREATE UNLOGGED TABLE "${table}" (slice_id bigint, a text)`)
+    const password = table
+    await cluster.sql('postgres', `ALTER ROLE plain PASSWORD '${table.replaceAll("'", "''")}'`)
+    const store = await stores.started({ ...tcp, user: 'plain', password, ssl: false }, { name: 'said' })
+    const write = (slice: SliceWriter): void => slice.table(table, [['a', 'text']]).row('x')
+    const refused = await rejection(commitAnyway(await store.create(), write))
+    expect(refused).toMatchObject({ code: 'ERR_INVALID_VALUE', message: expect.stringContaining('***') as string })
+    const sink = await store.create()
+    const { bytes } = render(sink, write)
+    await writeBytes(sink.fd, bytes).catch(() => undefined)
+    let explained: unknown
+    await until(async () => {
+      explained = await sink.explain?.(new Error('the child saw EPIPE'))
+      return isForksnapError(explained) ? [explained] : []
+    })
+    expect(refused.message + (explained as Error).message).not.toContain(table)
+    await sink.cancel()
+    await cluster.sql('postgres', `ALTER ROLE plain PASSWORD '${PASSWORD.replaceAll("'", "''")}'`)
   })
 
   it('are taken out of every error that the writer process passes on', () => {

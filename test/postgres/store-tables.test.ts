@@ -1,19 +1,13 @@
 import type { PostgresStore } from '../../src/store/postgres'
-import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { commitAnyway, numbers, PostgresStores, publishInto, readAll } from '../helpers/postgres-store'
+import { reasonAgainstPostgres } from '../helpers/postgres'
+import { commitAnyway, numbers, publishInto, readAll } from '../helpers/postgres-store'
+import { type StoreOptions, StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
 
 describeUnless(reasonAgainstPostgres, 'PostgresStore and tables that somebody else has made', () => {
-  let cluster: Cluster
-  let database: string
-  const stores = new PostgresStores()
-  beforeAll(async () => (cluster = await Cluster.start()))
-  beforeEach(async () => (database = await cluster.createDatabase()))
-  afterEach(() => stores.closeAll())
-  afterAll(() => cluster.dispose())
-
-  const started = (options = {}): Promise<PostgresStore> => stores.started(cluster.config(database), options)
-  const sql = (text: string) => cluster.sql<Record<string, unknown>>(database, text)
+  const tests = new StoreTests()
+  const { sql } = tests
+  const started = (options: StoreOptions = {}): Promise<PostgresStore> => tests.started(options)
 
   const COLUMNS = 'slice_id bigint, n bigint, note text'
 

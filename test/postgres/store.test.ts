@@ -2,25 +2,19 @@ import { writeSync } from 'node:fs'
 import type { SliceWriter } from '../../src/slice/types'
 import { openNewest } from '../../src/store/newest'
 import { PostgresStore } from '../../src/store/postgres'
-import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { numbers, PostgresStores, publishInto, readAll, writeInto } from '../helpers/postgres-store'
+import { reasonAgainstPostgres } from '../helpers/postgres'
+import { numbers, publishInto, readAll, writeInto } from '../helpers/postgres-store'
+import { type StoreOptions, StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
 import { closedWhileCreating, codeThrown, rejection } from '../helpers/store-slices'
 import { isAlive } from '../helpers/fixture'
 import { writeSlice } from '../helpers/slice-memory'
 
 describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
-  let cluster: Cluster
-  let database: string
-  const stores = new PostgresStores()
-  beforeAll(async () => (cluster = await Cluster.start()))
-  beforeEach(async () => (database = await cluster.createDatabase()))
-  afterEach(() => stores.closeAll())
-  afterAll(() => cluster.dispose())
-
-  const started = (options = {}): Promise<PostgresStore> => stores.started(cluster.config(database), options)
+  const tests = new StoreTests()
+  const { sql, stores } = tests
+  const started = (options: StoreOptions = {}): Promise<PostgresStore> => tests.started(options)
   const ids = async (store: PostgresStore): Promise<bigint[]> => (await store.list()).map((info) => info.sliceId)
-  const sql = (text: string) => cluster.sql<Record<string, string>>(database, text)
 
   it('publishes a slice and reads it back in the order in which it was written', async () => {
     const store = await started()
@@ -57,15 +51,15 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
     const store = await started()
     await store.beginEpoch()
     await publishInto(store, numbers(3))
-    const reader = stores.make(cluster.url(database))
+    const reader = stores.make(tests.cluster.url(tests.database))
     expect(await ids(reader)).toEqual([1n])
     expect([reader.epoch, reader.resetEpoch]).toEqual([2n, 2n])
     const source = await reader.open(1n)
     expect((await readAll(source)).rows).toHaveLength(3)
     await source.close()
     await expect(reader.create()).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' })
-    expect(await stores.make(cluster.config()).list()).toEqual([])
-    await expect(stores.make(cluster.config()).open(1n)).rejects.toMatchObject({ code: 'ERR_SLICE_NOT_FOUND' })
+    expect(await stores.make(tests.cluster.config()).list()).toEqual([])
+    await expect(stores.make(tests.cluster.config()).open(1n)).rejects.toMatchObject({ code: 'ERR_SLICE_NOT_FOUND' })
   })
 
   it('leaves nothing of a slice that was cancelled, whose writer went away, or that broke off', async () => {
@@ -200,7 +194,7 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore', () => {
   it('keeps a second process out, and fences the first after a takeover', async () => {
     const first = await started()
     const sink = await first.create()
-    const second = stores.make(cluster.config(database))
+    const second = tests.make()
     await expect(second.start()).rejects.toMatchObject({ code: 'ERR_LOCKED' })
     await started({ name: 'another' })
     const third = await started({ takeover: true })

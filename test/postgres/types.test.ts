@@ -1,7 +1,8 @@
 import type { ColumnType, ReadValue, SliceWriter } from '../../src/slice/types'
 import type { PostgresStore } from '../../src/store/postgres'
-import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
-import { commitAnyway, numbers, PostgresStores, publishInto, readAll } from '../helpers/postgres-store'
+import { reasonAgainstPostgres } from '../helpers/postgres'
+import { commitAnyway, numbers, publishInto, readAll } from '../helpers/postgres-store'
+import { type StoreOptions, StoreTests } from '../helpers/postgres-store-tests'
 import { describeUnless } from '../helpers/store-fixture'
 
 /** A value as it is written, as the server shows it as text, and as it is read (the same unless said otherwise). */
@@ -121,15 +122,9 @@ const CASES: readonly (readonly [ColumnType, readonly Case[]])[] = [
 const readOf = (one: Case): ReadValue => (one.read ?? one.write) as ReadValue
 
 describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
-  let cluster: Cluster
-  let database: string
-  const stores = new PostgresStores()
-  beforeAll(async () => (cluster = await Cluster.start()))
-  beforeEach(async () => (database = await cluster.createDatabase()))
-  afterEach(() => stores.closeAll())
-  afterAll(() => cluster.dispose())
-
-  const started = (options = {}): Promise<PostgresStore> => stores.started(cluster.config(database), options)
+  const tests = new StoreTests()
+  const { sql } = tests
+  const started = (options: StoreOptions = {}): Promise<PostgresStore> => tests.started(options)
 
   it('come through unchanged, both ways, for every type', async () => {
     const store = await started()
@@ -148,10 +143,7 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
     const { rows } = await readAll(source)
     await source.close()
     for (const [type, cases] of withNull) {
-      const shown = await cluster.sql<{ v: string | null }>(
-        database,
-        `SELECT v::text FROM "${tableOf(type)}" ORDER BY i`,
-      )
+      const shown = await sql(`SELECT v::text FROM "${tableOf(type)}" ORDER BY i`)
       // The server's session here has its own time zone; that of the tests is UTC.
       expect([type, shown.map((row) => row.v)]).toEqual([type, cases.map((one) => one.text)])
       const read = rows.filter(([table]) => table === tableOf(type)).map(([, values]) => values[1])
@@ -161,7 +153,7 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
 
   it('may be hostile: names are quoted', async () => {
     const hostile = `x"; DROP TABLE keep; --'`
-    await cluster.sql(database, 'CREATE TABLE keep (a int)')
+    await sql('CREATE TABLE keep (a int)')
     const store = await started({ name: hostile })
     const write = (slice: SliceWriter): void => {
       const table = slice.table(hostile, [[`a"b'; --`, 'text'], ['select', 'int4']]) // prettier-ignore
@@ -177,12 +169,12 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
     expect(blobs.map(([name]) => name)).toEqual([hostile])
     expect(trailer.values).toEqual({ [hostile]: hostile })
     await store.remove(sliceId)
-    await cluster.sql(database, 'SELECT * FROM keep')
+    await sql('SELECT * FROM keep')
   })
 
   it('go into the tables that there are', async () => {
-    await cluster.sql(
-      database,
+    await tests.cluster.sql(
+      tests.database,
       `CREATE SCHEMA ex;
        CREATE TABLE ex.orders (id bigint, slice_id bigint, market varchar(30) NOT NULL, price numeric(40,10) NOT NULL,
          extra text DEFAULT 'd', PRIMARY KEY (slice_id, id));
@@ -198,9 +190,9 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
     }
     const { sliceId } = await publishInto(store, orders, { position: 9n, last: '12' })
     expect(sliceId).toBe(42n)
-    const rows = await cluster.sql(database, 'SELECT id, slice_id, price, extra FROM ex.orders ORDER BY id LIMIT 1')
+    const rows = await sql('SELECT id, slice_id, price, extra FROM ex.orders ORDER BY id LIMIT 1')
     expect(rows).toEqual([{ id: '1', slice_id: '42', price: '1.5000000000', extra: 'd' }])
-    const [, history] = await cluster.sql(database, 'SELECT * FROM ex.history ORDER BY id')
+    const [, history] = await sql('SELECT * FROM ex.history ORDER BY id')
     expect(history).toMatchObject({ id: '42', end_operation_log_id: '9', end_order_id: '12', end_trade_id: '0' })
     const source = await store.open(sliceId)
     const read = await readAll(source)
@@ -216,7 +208,7 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
     ['a required column', 'slice_id bigint, n bigint, note text, must int NOT NULL', 'NOT NULL'],
     ['a generated column', "slice_id bigint, n bigint, note text GENERATED ALWAYS AS ('x') STORED", 'is generated'],
   ])('refuse a table with %s', async (_what, columns) => {
-    await cluster.sql(database, `CREATE TABLE numbers (${columns})`)
+    await sql(`CREATE TABLE numbers (${columns})`)
     const store = await started()
     await expect(commitAnyway(await store.create(), numbers(3))).rejects.toMatchObject({
       code: 'ERR_INVALID_VALUE',
@@ -226,7 +218,7 @@ describeUnless(reasonAgainstPostgres, 'Values and names in PostgreSQL', () => {
   })
 
   it('refuse numbers that the server would round', async () => {
-    await cluster.sql(database, 'CREATE TABLE t (slice_id bigint, v numeric(30,16))')
+    await sql('CREATE TABLE t (slice_id bigint, v numeric(30,16))')
     const store = await started()
     const commit = async (type: ColumnType, value: string): Promise<unknown> =>
       commitAnyway(await store.create(), (slice) => slice.table('t', [['v', type]]).row(value))

@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SliceMeta } from '../../src/slice/types'
@@ -166,6 +176,18 @@ describe('the index of a CommandStore', () => {
     const error = { code: 'ERR_STORE_FAILED', signal: 'SIGKILL', message: expect.stringContaining('limitMs') as string }
     await expect(source.verify()).rejects.toMatchObject(error)
   })
+})
+
+it('removes the FIFOs that a crash has left, and nothing else', async () => {
+  const index = join(directory, 'index')
+  mkdirSync(index, { mode: 0o700 })
+  const left = ['pipe-0123456789abcdef', 'pipe-fedcba9876543210'].map((name) => join(index, name))
+  execFileSync('mkfifo', left)
+  writeFileSync(join(index, 'pipe-of-somebody'), '')
+  const store = await started()
+  expect(left.filter((path) => existsSync(path))).toEqual([])
+  expect(existsSync(join(index, 'pipe-of-somebody'))).toBe(true)
+  await publish(store)
 })
 
 describe('the commands of a CommandStore', () => {

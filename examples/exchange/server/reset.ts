@@ -5,6 +5,7 @@ import {
   type SliceSink,
   type SliceSource,
   type SliceStore,
+  startTogether,
 } from 'forksnap'
 
 /*
@@ -22,8 +23,7 @@ export async function markReset(log: OperationLog): Promise<void> {
 
 /** Finishes a reset that a crash has interrupted. Starts store and log. Resolves with whether there was one. */
 export async function finishReset(store: SliceStore, log: OperationLog): Promise<boolean> {
-  await store.start()
-  await log.start()
+  await startTogether(store, log)
   if (!(await endsWithMark(log))) return false
   await store.beginEpoch()
   await log.reset()
