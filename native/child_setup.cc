@@ -128,10 +128,12 @@ bool ReplaceDescriptors(const ChildSetup& setup) {
     if (fd == null_fd || fd == dirfd(directory) || Keeps(setup, static_cast<int>(fd))) continue;
 #ifdef __linux__
     // 0 and 1 must survive an exec by the writer like anybody's; the others must not.
-    if (dup3(null_fd, static_cast<int>(fd), fd > 2 ? O_CLOEXEC : 0) < 0) replaced = false;
+    const bool stands = dup3(null_fd, static_cast<int>(fd), fd > 2 ? O_CLOEXEC : 0) >= 0;
 #else
-    if (dup2(null_fd, static_cast<int>(fd)) < 0) replaced = false;
+    const bool stands = dup2(null_fd, static_cast<int>(fd)) >= 0;
 #endif
+    // Nobody can take a number that is beyond the limit by now, so there it is enough to close.
+    if (!stands && (errno != EBADF || close(static_cast<int>(fd)) != 0)) replaced = false;
   }
   closedir(directory);
   // A process that was started with 0, 1 or 2 closed must not hand those numbers to the child's next open().

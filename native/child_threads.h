@@ -8,7 +8,7 @@ namespace forksnap {
 // Starts so many threads at once and lets them end again, as a limit on processes or memory may not allow.
 bool CanStartThreads(int count);
 
-// The same for a loop of libuv's with a handle in it, which needs descriptors.
+// The same for a loop of libuv's with a handle in it, which needs descriptors and must leave some for others.
 bool CanStartLoop();
 
 }  // namespace forksnap

@@ -174,7 +174,8 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
         quiescence.AbandonInChild();
         parent_of_child = setup.parent;
         if (!SetUpChild(setup)) {
-          static constexpr char kMessage[] = "the child could not be set up: its parent has gone, or /proc is missing";
+          static constexpr char kMessage[] =
+              "the child could not be set up: its parent has gone, /proc is missing or no descriptor is free";
           in_child = true;
           ExitChild(Outcome::kSetupFailed, kExitBroken, kMessage, sizeof kMessage - 1);
         }

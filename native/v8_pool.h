@@ -43,9 +43,9 @@ void AtProcessExit(void (*hook)(void*), void* argument);
 using FatalHandler = void (*)(bool out_of_memory, const char* location, const char* message);
 void PrepareIsolateInChild(bool suppress_microtasks, FatalHandler on_fatal);
 
-// In the child, whose platform has lost its threads: starts `count` new ones and gives them all that is posted for worker
-// threads from now on, so that concurrent compilation and parallel garbage collection work again. False, and nothing
-// changed, where this platform or a limit does not allow that.
+// In the child, whose platform has lost its threads: starts `count` new ones and gives them all that is posted for
+// worker threads from now on, so that concurrent compilation and parallel garbage collection work again. False, and
+// nothing changed, where this platform or a limit does not allow that.
 bool StartV8WorkersInChild(int count);
 
 }  // namespace forksnap

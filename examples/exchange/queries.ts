@@ -13,6 +13,9 @@ import { OPEN_ORDERS_MAX } from './user'
 /** Levels that one depth query may ask for. */
 export const DEPTH_LIMIT_MAX = 10_000
 
+/** Orders that a query gets which says no limit: on the wire that is 0, and clients of dingir-exchange count on these. */
+const ORDERS_LIMIT_DEFAULT = 10
+
 const INT32_MAX = 2 ** 31 - 1
 
 export interface BalanceInfo {
@@ -41,12 +44,13 @@ export interface OrdersQuery {
   readonly market: string
   /** Orders to leave out, from the newest on. */
   readonly offset: number
-  /** At most so many; more than a user can have open (1,000) is the same as all. */
+  /** At most so many, 0 for 10; more than a user can have open (1,000) is the same as all. */
   readonly limit: number
 }
 
 export interface OrdersInfo {
   readonly offset: number
+  /** The one that was kept to. */
   readonly limit: number
   /** Open orders of the user in this market, however many are shown. */
   readonly total: number
@@ -58,7 +62,8 @@ export function queryOrders(engine: Engine, query: OrdersQuery): OrdersInfo {
   const user = engine.user(query.userId)
   const market = engine.market(query.market)
   const offset = checkCount(query.offset, INT32_MAX, 'offset')
-  const limit = Math.min(checkCount(query.limit, INT32_MAX, 'limit'), OPEN_ORDERS_MAX)
+  const asked = checkCount(query.limit, INT32_MAX, 'limit')
+  const limit = asked === 0 ? ORDERS_LIMIT_DEFAULT : Math.min(asked, OPEN_ORDERS_MAX)
   const orders = user.orders.filter((order) => order.market === market).reverse()
   return { offset, limit, total: orders.length, orders: orders.slice(offset, offset + limit).map(orderInfo) }
 }

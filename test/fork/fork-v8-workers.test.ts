@@ -9,6 +9,7 @@ const DELAYED = 1
 /** Nobody else's: the kernel counts a user's threads. */
 const UID = 44_000 + (process.pid % 10_000)
 const has = (command: string): boolean => spawnSync(command, ['--version']).status === 0
+const reasonAgainstLimits = has('prlimit') ? null : 'needs prlimit'
 const reasonAgainstUser = isRoot && has('setpriv') && has('prlimit') ? null : 'needs root, setpriv and prlimit'
 
 describe("V8's threads in the child", () => {
@@ -32,4 +33,13 @@ describe("V8's threads in the child", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(JSON.parse(stdout)).toEqual([MAIN + 2 + DELAYED, MAIN])
   })
+
+  itUnless(reasonAgainstLimits, 'leave descriptors for what the child has to do', async () => {
+    const counts = await runFixture<number[]>('fork-v8-workers', ['scarce'])
+    expect(counts).toEqual([...Array.from({ length: 6 }, () => MAIN), MAIN + 2 + DELAYED])
+  })
+})
+
+itUnless(reasonAgainstLimits, 'a child lets go of descriptors that are beyond the limit', async () => {
+  expect(await runFixture('fork-v8-workers', ['beyond'])).toEqual([])
 })

@@ -109,8 +109,9 @@ export class Fixture {
     this.#child.stdin?.write(`${line}\n`)
   }
 
+  /** Does nothing once it has ended: its number may be another's by then. */
   kill(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal)
+    this.#child.kill(signal)
   }
 
   /** To the fixture and all of its process group, as a terminal does. Only for detached ones. */

@@ -48,7 +48,10 @@ export async function runLoad({ signal, onStart, ...given }: LoadSettings = {}):
     const report = await load.run(signal)
     // What may still be on its way would be missing from the sums.
     if (before === undefined || report.unanswered > 0) return report
-    return load.audited(report, before, await sumBalances(clients, users))
+    return await sumBalances(clients, users).then(
+      (after) => load.audited(report, before, after),
+      (error: Error) => load.unaudited(report, error),
+    )
   } finally {
     clients.close()
   }
@@ -111,6 +114,12 @@ class Load {
 
   audited(report: LoadReport, before: Map<string, bigint>, after: Map<string, bigint>): LoadReport {
     for (const wrong of compareSums(before, after, this.flow.deposited)) this.violations.add(wrong)
+    return { ...report, violations: this.violations.report }
+  }
+
+  /** The server did not answer any more: what it did until then is to be told all the same. */
+  unaudited(report: LoadReport, { message }: Error): LoadReport {
+    this.violations.add(`the sums could not be compared: ${message}`)
     return { ...report, violations: this.violations.report }
   }
 

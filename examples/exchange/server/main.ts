@@ -14,12 +14,22 @@ async function run(options: ExchangeOptions, logger: Logger): Promise<void> {
   const starting = startExchange({ ...options, logger, status: startStatusServer })
   // From the beginning on, since a SIGUSR2 that nobody listens to ends the process.
   process.on('SIGUSR2', () => void dump(starting, logger))
-  const exchange = await starting
+  const exchange = await Promise.race([starting, asked])
+  if (typeof exchange === 'string') return leave(exchange, logger)
   const signal = await asked
   logger.info({ signal }, 'stopping: running calls finish, then a last snapshot is taken')
   hurry.addEventListener('abort', () => hurryUp(logger), { once: true })
   await exchange.close({ signal: hurry })
   logger.info('stopped')
+}
+
+/**
+ * A server that has not started has answered nobody, and a start may be broken off anywhere, as by a crash. A database
+ * that does not answer must not keep it.
+ */
+function leave(signal: NodeJS.Signals, logger: Logger): never {
+  logger.info({ signal }, 'stopped before it had started')
+  process.exit(0)
 }
 
 /** Longest time that stopping at once may take. */

@@ -41,18 +41,7 @@ describe('load on a server', () => {
 
   it('reports a server that goes away, with an exit code', async () => {
     const server = await ServerProgram.start(['--directory', directory.path])
-    const args = [
-      '--port',
-      String(server.port),
-      '--rate',
-      '200',
-      '--seconds',
-      '3',
-      '--no-audit',
-      '--json',
-      '--users',
-      '5',
-    ]
+    const args = ['--port', String(server.port), '--rate', '200', '--seconds', '3', '--json', '--users', '5']
     const load = new Fixture('../../examples/exchange/load/main', args)
     await untilTrading(server)
     await server.end('SIGKILL')

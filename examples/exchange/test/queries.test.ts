@@ -80,6 +80,7 @@ describe('orders', () => {
     expect(ids(0, 10)).toEqual([3, [3, 2, 1]])
     expect(ids(1, 1)).toEqual([3, [2]])
     expect(ids(3, 5)).toEqual([3, []])
+    expect(ids(1, 0)).toEqual([3, [2, 1]])
     expect(refusal(() => ids(-1, 5))).toBe('INVALID_ARGUMENT invalid offset')
     expect(refusal(() => ids(0, -5))).toBe('INVALID_ARGUMENT invalid limit')
   })

@@ -86,6 +86,10 @@ describe('every call of the service succeeds', () => {
     expect(await client.call('OrderQuery', page)).toEqual({ offset: 1, limit: 1, total: 3, orders: [orders[1]] })
     const all = await client.call('OrderQuery', { ...page, offset: 0, limit: 100 })
     expect(all.orders).toEqual(orders.toReversed())
+    for (let i = 0; i < 8; i++) await client.put(user_id, 'BID', '1', '1')
+    // A client that says no limit gets ten, and is told so.
+    const first = await client.call('OrderQuery', { user_id, market: 'ETH_USDT' })
+    expect([first.offset, first.limit, first.total, first.orders.length]).toEqual([0, 10, 11, 10])
   })
 
   it('OrderCancel and OrderCancelAll give the funds back', async () => {

@@ -192,6 +192,20 @@ describeUnless(reasonAgainstPostgres, 'the server with everything in PostgreSQL'
     expect(linesOf(end).at(-1)?.msg).toMatch(/^ERR_ABORTED|^not everything could be closed within/)
   })
 
+  it('does not wait for a database that hangs while it starts', async () => {
+    await (await ServerProgram.start(['--store', cluster.url(database)])).end('SIGTERM')
+    await locked('slice_history', async () => {
+      const starting = ServerProgram.launch(['--store', cluster.url(database)])
+      await starting.line(/"msg":"starting"/)
+      starting.kill('SIGTERM')
+      const end = await starting.closed
+      expect([end.code, linesOf(end).at(-1)]).toMatchObject([
+        0,
+        { signal: 'SIGTERM', msg: 'stopped before it had started' },
+      ])
+    })
+  })
+
   it('keeps the four tables as they are known, and never tells its password', async () => {
     const url = cluster.url(database).replace('postgres@', 'postgres:secret-word@')
     const server = await ServerProgram.start(['--store', url, '--debug'])
