@@ -1,5 +1,5 @@
-// Stands between the addon and libuv, and mmap: the addon's own objects are linked once more with `--wrap` of these calls
-// (see test/helpers/uv-faults.ts). FORKSNAP_UV_FAULT=<call>:<nth> makes the nth one, counted from 1, fail.
+// Stands between the addon and libuv, and mmap: the addon's own objects are linked once more with `--wrap` of these
+// calls (see test/helpers/uv-faults.ts). FORKSNAP_UV_FAULT=<call>:<nth> makes the nth one, counted from 1, fail.
 #include <sys/mman.h>
 
 #include <cerrno>
