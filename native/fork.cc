@@ -349,6 +349,7 @@ Napi::Value OpenPage(const Napi::CallbackInfo& info) {
   if (!page->valid()) {
     Napi::Error error = Napi::Error::New(info.Env(), "mmap of the status page failed");
     error.Set("code", uv_err_name(uv_translate_sys_error(page->error())));
+    error.Set("syscall", "mmap");
     throw error;
   }
   return Napi::External<StatusPage>::New(info.Env(), page.release(), [](Napi::Env, StatusPage* old) { delete old; });

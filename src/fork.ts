@@ -11,7 +11,7 @@ import { reviveError } from './child-error'
 import { ChildGuard, type KillReason } from './child-guard'
 import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
-import { forkFailed } from './fork-failed'
+import { asForkFailed, forkFailed } from './fork-failed'
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
 import { assertSupported } from './platform'
@@ -154,6 +154,15 @@ function callBack(callback: () => void): void {
   }
 }
 
+/** Memory that parent and child share. */
+function openPage(native: NativeBinding): StatusPage {
+  try {
+    return native.openPage()
+  } catch (error) {
+    throw asForkFailed(error)
+  }
+}
+
 /** Lives with the child until it has been reaped: progress, limits, the caller's signal. */
 async function attend<P, V>(
   job: ForkJob<P, V>,
@@ -201,8 +210,8 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   if (job.signal?.aborted) throw aborted(job.signal)
   rehearse(() => nativeOptions([], {}, false))
   const startedMs = performance.now()
+  const page = openPage(native)
   const delay = measureLoopDelay()
-  const page = native.openPage()
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
     const forked = await quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))

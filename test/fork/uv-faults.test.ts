@@ -5,7 +5,7 @@ import { runFixture } from '../helpers/fixture'
 import { describeUnless } from '../helpers/store-fixture'
 import { linkUvFaults, reasonAgainstUvFaults } from '../helpers/uv-faults'
 
-describeUnless(reasonAgainstUvFaults, 'a call of libuv that fails on the way to a fork', () => {
+describeUnless(reasonAgainstUvFaults, 'a call of libuv, or mmap, that fails on the way to a fork', () => {
   let folder: string
   let addon: string
   beforeAll(() => {
@@ -15,6 +15,7 @@ describeUnless(reasonAgainstUvFaults, 'a call of libuv that fails on the way to 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   it.each([
+    ['the page that is shared with the child', 'page', 'mmap', 'ENOMEM'],
     ['the handle that wakes the loop', 'asyncInit', 'uv_async_init', 'EMFILE'],
     ['the first work that is to park the pool', 'firstWork', 'uv_queue_work', 'ENOMEM'],
     ['a later one, while others are parked', 'laterWork', 'uv_queue_work', 'ENOMEM'],

@@ -15,14 +15,14 @@ export const reasonAgainstUvFaults: string | null =
         : null
 
 /**
- * Links the addon's own objects once more, with calls of libuv that fail when test/native/uv_faults.cc is told so: a
+ * Links the addon's own objects once more, with calls of libuv, and mmap, that fail when test/native/uv_faults.cc is told so: a
  * program's loop has what they need already, so that nothing from outside makes them fail.
  */
 export function linkUvFaults(folder: string): string {
   const addon = join(folder, 'forksnap.node')
   const fault = join(root, 'test', 'native', 'uv_faults.cc')
   const own = readdirSync(objects).filter((name) => name.endsWith('.o')).map((name) => join(objects, name)) // prettier-ignore
-  const wraps = ['uv_async_init', 'uv_queue_work'].map((call) => `-Wl,--wrap=${call}`)
+  const wraps = ['uv_async_init', 'uv_queue_work', 'mmap', 'mmap64'].map((call) => `-Wl,--wrap=${call}`)
   const flags = ['-shared', '-fPIC', '-O1', '-pthread', ...wraps]
   execFileSync(process.env.CXX ?? 'c++', [...flags, '-o', addon, fault, ...own], { stdio: 'inherit' })
   return addon

@@ -1,5 +1,7 @@
-// Stands between the addon and libuv: the addon's own objects are linked once more with `--wrap` of these calls (see
-// test/helpers/uv-faults.ts). FORKSNAP_UV_FAULT=<call>:<nth> makes the nth one, counted from 1, fail.
+// Stands between the addon and libuv, and mmap: the addon's own objects are linked once more with `--wrap` of these
+// calls (see test/helpers/uv-faults.ts). FORKSNAP_UV_FAULT=<call>:<nth> makes the nth one, counted from 1, fail.
+#include <sys/mman.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -38,6 +40,20 @@ int __wrap_uv_async_init(uv_loop_s* loop, uv_async_s* async, AsyncCallback callb
 int __wrap_uv_queue_work(uv_loop_s* loop, uv_work_s* request, WorkCallback work, AfterCallback after) {
   static int count = 0;
   return Fails("uv_queue_work", &count) ? -ENOMEM : __real_uv_queue_work(loop, request, work, after);
+}
+
+// The system's own, of which the objects call one or the other.
+void* __real_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset);
+
+void* __wrap_mmap(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
+  static int count = 0;
+  if (!Fails("mmap", &count)) return __real_mmap(address, length, protection, flags, fd, offset);
+  errno = ENOMEM;
+  return MAP_FAILED;
+}
+
+void* __wrap_mmap64(void* address, size_t length, int protection, int flags, int fd, off_t offset) {
+  return __wrap_mmap(address, length, protection, flags, fd, offset);
 }
 
 }  // extern "C"
