@@ -1,17 +1,27 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = join(__dirname, '../..')
-const objects = join(root, 'build', 'Release', 'obj.target', 'forksnap', 'native')
+
+const build = join(root, 'build')
+const objects = join(build, 'Release', 'obj.target', 'forksnap', 'native')
+
+/** What node-gyp says of the Node that it has built for; a build for another one is not kept. */
+function builtForThisNode(): boolean {
+  const config = join(build, 'config.gypi')
+  if (!existsSync(config)) return false
+  return /"node_module_version": (\d+)/.exec(readFileSync(config, 'utf8'))?.[1] === process.versions.modules
+}
+
 /** Why the addon cannot be linked anew, or null if it can. */
 export const reasonAgainstUvFaults: string | null =
   process.platform !== 'linux'
     ? 'the linker of Linux'
     : process.env.FORKSNAP_ADDON !== undefined
       ? 'another addon is to be tested'
-      : !existsSync(objects)
-        ? 'the addon was not built here'
+      : !existsSync(objects) || !builtForThisNode()
+        ? 'the addon was not built here for this version of Node'
         : null
 
 /**
