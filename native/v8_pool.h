@@ -44,8 +44,8 @@ using FatalHandler = void (*)(bool out_of_memory, const char* location, const ch
 void PrepareIsolateInChild(bool suppress_microtasks, FatalHandler on_fatal);
 
 // In the child, whose platform has lost its threads: starts `count` new ones and gives them all that is posted for
-// worker threads from now on, so that concurrent compilation and parallel garbage collection work again. False, and
-// nothing changed, where this platform or a limit does not allow that.
+// worker threads from now on, so that concurrent compilation and parallel garbage collection work again. False where
+// this platform or a limit does not allow that; the main thread then works alone as before.
 bool StartV8WorkersInChild(int count);
 
 }  // namespace forksnap

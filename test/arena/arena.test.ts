@@ -1,18 +1,10 @@
 import { constants } from 'node:buffer'
-import { Arena, type ArenaOptions, type ForksnapError } from '../../src/index'
+import { Arena, type ArenaOptions } from '../../src/index'
 import { countPages, settingOf } from '../../src/arena/pages'
+import { failure } from '../helpers/failure'
 import { hugePagesThere } from '../helpers/huge-pages'
 
 const MIB = 2 ** 20
-
-function failure(call: () => unknown): ForksnapError {
-  try {
-    call()
-  } catch (error) {
-    return error as ForksnapError
-  }
-  throw new Error('it did not throw')
-}
 
 describe('an arena', () => {
   it('hands out zeroed buffers and takes them back', () => {

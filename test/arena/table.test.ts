@@ -1,18 +1,10 @@
-import { Arena, type ArenaTable, type ForksnapError, type TableSchema } from '../../src/index'
+import { Arena, type ArenaTable, type TableSchema } from '../../src/index'
 import { SliceParser } from '../../src/slice/reader'
+import { failure } from '../helpers/failure'
 import { writeSlice } from '../helpers/slice-memory'
 
 const MIB = 2 ** 20
 const CHUNK = 1024
-
-function failure(call: () => unknown): ForksnapError {
-  try {
-    call()
-  } catch (error) {
-    return error as ForksnapError
-  }
-  throw new Error('it did not throw')
-}
 
 const newArena = (): Arena => new Arena({ bytes: 4 * MIB })
 

@@ -3,14 +3,8 @@ import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fixture, type FixtureOptions } from '../helpers/fixture'
+import { asOwnUser, OWN_UID, reasonAgainstOwnUser } from '../helpers/own-user'
 import { describeUnless, isRoot, itUnless } from '../helpers/store-fixture'
-
-/** Nobody else's: the kernel counts a user's processes, and this test wants them to be its own. */
-const UID = 54_000 + (process.pid % 10_000)
-const asUser = ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups']
-const has = (command: string, ...args: string[]): boolean => spawnSync(command, args).status === 0
-const tools = has('setpriv', '--version') && has('prlimit', '--version')
-const reasonAgainstUser = isRoot ? (tools ? null : 'needs setpriv and prlimit') : 'needs root'
 
 let directory: string
 
@@ -48,14 +42,14 @@ async function saveAfter(fixture: Fixture): Promise<void> {
   expect(await fixture.closed).toMatchObject({ code: 0, stderr: '' })
 }
 
-describeUnless(reasonAgainstUser, 'fork() that is refused', () => {
+describeUnless(reasonAgainstOwnUser, 'fork() that is refused', () => {
   it('RLIMIT_NPROC: the low-level fork() says what the system said, and works once it may', async () => {
-    const fixture = new Fixture('fork-status', ['bareRefused'], { before: asUser })
+    const fixture = new Fixture('fork-status', ['bareRefused'], { before: asOwnUser })
     await fixture.line(/^tried 0/)
-    limit(fixture, '--nproc=1:', asUser)
+    limit(fixture, '--nproc=1:', asOwnUser)
     fixture.say('again')
     await fixture.line(/^tried 1/)
-    limit(fixture, '--nproc=1000:', asUser)
+    limit(fixture, '--nproc=1000:', asOwnUser)
     fixture.say('again')
     const { code, stdout } = await fixture.closed
     const refused = { code: 'ERR_FORK_FAILED', errno: 'EAGAIN', message: expect.stringMatching(/^fork\(\)/) as string }
@@ -64,16 +58,16 @@ describeUnless(reasonAgainstUser, 'fork() that is refused', () => {
   })
 
   it('RLIMIT_NPROC: the error says so, the server goes on, and saves once it may', async () => {
-    chownSync(directory, UID, UID)
-    const fixture = await server({ before: asUser })
+    chownSync(directory, OWN_UID, OWN_UID)
+    const fixture = await server({ before: asOwnUser })
     await save(fixture, /^saved 1$/)
-    limit(fixture, '--nproc=1:', asUser)
+    limit(fixture, '--nproc=1:', asOwnUser)
     expect(failureIn(await save(fixture, /^failed/))).toMatchObject({
       code: 'ERR_FORK_FAILED',
       errno: 'EAGAIN',
       message: expect.stringMatching(/goes on unharmed.*RLIMIT_NPROC/) as string,
     })
-    limit(fixture, '--nproc=1000:', asUser)
+    limit(fixture, '--nproc=1000:', asOwnUser)
     await saveAfter(fixture)
   })
 })
@@ -95,7 +89,7 @@ describe('a disk that is full', () => {
   })
 
   const disk = mkdtempSync(join(tmpdir(), 'forksnap-disk-'))
-  const mounted = isRoot && has('mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', disk)
+  const mounted = isRoot && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', disk]).status === 0
   afterAll(() => {
     if (mounted) spawnSync('umount', [disk])
     rmSync(disk, { recursive: true, force: true })

@@ -1,16 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import { Fixture, runFixture } from '../helpers/fixture'
-import { isRoot, itUnless } from '../helpers/store-fixture'
+import { asOwnUser, reasonAgainstLimits, reasonAgainstOwnUser } from '../helpers/own-user'
+import { itUnless } from '../helpers/store-fixture'
 
 /** Beside the workers Node's platform has a thread for delayed tasks. */
 const MAIN = 1
 const DELAYED = 1
-
-/** Nobody else's: the kernel counts a user's threads. */
-const UID = 44_000 + (process.pid % 10_000)
-const has = (command: string): boolean => spawnSync(command, ['--version']).status === 0
-const reasonAgainstLimits = has('prlimit') ? null : 'needs prlimit'
-const reasonAgainstUser = isRoot && has('setpriv') && has('prlimit') ? null : 'needs root, setpriv and prlimit'
 
 describe("V8's threads in the child", () => {
   it('are two, as many as are asked for, or none', async () => {
@@ -27,9 +21,8 @@ describe("V8's threads in the child", () => {
     expect(child).toEqual(parent)
   })
 
-  itUnless(reasonAgainstUser, 'are done without where the system allows no more threads', async () => {
-    const before = ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups']
-    const { code, stdout, stderr } = await new Fixture('fork-v8-workers', ['refused'], { before }).closed
+  itUnless(reasonAgainstOwnUser, 'are done without where the system allows no more threads', async () => {
+    const { code, stdout, stderr } = await new Fixture('fork-v8-workers', ['refused'], { before: asOwnUser }).closed
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(JSON.parse(stdout)).toEqual([MAIN + 2 + DELAYED, MAIN])
   })

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { packedHeapEnvironment, packedHeapLibrary } from '../../src/packed-heap'
 import { Fixture, runFixture } from '../helpers/fixture'
+import { hugePagesThere } from '../helpers/huge-pages'
 
 const library = packedHeapLibrary()
 const onLinux = 'path' in library
@@ -11,10 +11,6 @@ function packed(inherit = false): Record<string, string> {
   const { LD_PRELOAD } = process.env
   const environment = packedHeapEnvironment(LD_PRELOAD === undefined ? {} : { LD_PRELOAD }, library.path, inherit)
   return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value ?? '']))
-}
-
-function hasHugePages(): boolean {
-  return /\[(always|madvise)\]/.test(readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'latin1'))
 }
 
 const MIB = 1 << 20
@@ -62,7 +58,7 @@ const MIB = 1 << 20
     const { nodes } = await runFixture<{ nodes: number }>('packed-heap', ['heapSnapshot'], { env: packed() })
     expect(nodes).toBeGreaterThan(10_000)
   })
-  ;(onLinux && hasHugePages() ? it : it.skip)('is made of huge pages again after a child', async () => {
+  ;(onLinux && hugePagesThere() ? it : it.skip)('is made of huge pages again after a child', async () => {
     type Found = { childRight: boolean; parentRight: boolean; before: number; split: number }
     const found = await runFixture<Found>('packed-heap', ['hugeAgain'], { env: packed() })
     expect(found).toMatchObject({ childRight: true, parentRight: true })
