@@ -3,7 +3,7 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/examples/**/*.test.ts'],
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json' }] },
-  moduleNameMapper: { '^forksnap$': '<rootDir>/src/index.ts' },
+  moduleNameMapper: { '^forksnap$': '<rootDir>/src/index.ts', '^forksnap/(\\w+)$': '<rootDir>/src/$1.ts' },
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/build', '<rootDir>/.cache'],
   testSequencer: '<rootDir>/test/helpers/longest-first.js',
   maxWorkers: 2,

@@ -1,3 +1,5 @@
+import type { SaveIdentity } from './diagnostics'
+
 /** What `runFork` (fork.ts) takes and gives: the seam between the fork protocol and those who schedule forks. */
 
 /** How the child is set up, beside what the protocol demands. All fields are optional. */
@@ -107,6 +109,8 @@ export interface ForkJob<Prepared, Value> {
   readonly limits: ForkLimits
   /** Aborting kills the child (or gives up before the fork) and rejects with `ERR_ABORTED`. */
   readonly signal?: AbortSignal
+  /** The save that the fork is for, as the diagnostics channels tell it. */
+  readonly save?: SaveIdentity
   onForked?(info: ForkInfo): void
   /** Called about every `progressMs` while the child lives. */
   onProgress?(progress: Progress): void

@@ -11,6 +11,7 @@ import { reviveError } from './child-error'
 import { ChildGuard, type KillReason } from './child-guard'
 import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
+import { tellEnded, tellForked, tellNotForked } from './fork-diagnostics'
 import { asForkFailed, forkFailed } from './fork-failed'
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
 import { measureLoopDelay } from './loop-delay'
@@ -188,6 +189,7 @@ async function attend<P, V>(
   guard.start()
   try {
     const { prepared: _prepared, reaper: _reaper, ...info } = forked
+    tellForked(info, job.save)
     callBack(() => job.onForked?.(info))
     const end = await reaper.ended
     return { end, killed }
@@ -214,13 +216,20 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const delay = measureLoopDelay()
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
-    const forked = await quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
+    const forking = quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
+    const forked = await forking.catch((error: unknown) => {
+      tellNotForked(error, performance.now() - startedMs, job.save)
+      throw error
+    })
     const forkedMs = performance.now()
     const { prepared, reaper: _reaper, ...info } = forked
     const { end, killed } = await attend(job, page, forked)
     const endedMs = performance.now()
+    const childMs = endedMs - forkedMs
     const state = native.readPage(page)
+    const { rows, bytes, cowBytes } = state
     const error = childError(end, state, info.pid, killed, job)
+    tellEnded(end, { ...job.save, pid: info.pid, childMs, rows, bytes, cowBytes, ...(error && { error }) })
     if (error !== undefined) throw error
     const value = resultOf(job).decode(native.readPageResult(page))
     const { longestGapMs, p99Ms } = await delay.stop()
@@ -229,13 +238,13 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
       value,
       prepared,
       exitCode: 0,
-      childMs: endedMs - forkedMs,
+      childMs,
       totalMs: endedMs - startedMs,
       longestGapMs,
       loopDelayP99Ms: p99Ms,
-      rows: state.rows,
-      bytes: state.bytes,
-      cowBytes: state.cowBytes,
+      rows,
+      bytes,
+      cowBytes,
     }
   } finally {
     native.closePage(page)

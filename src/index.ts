@@ -8,6 +8,16 @@ export { Snapshotter, type CloseOptions, type SaveOptions } from './snapshotter'
 export type { DurableLog, LimitOptions, RetryOptions, SnapshotterOptions, WarmUpOptions } from './options'
 export type { SnapshotterEvents } from './events'
 export type { SnapshotterStats } from './stats'
+export type { LogLevel, LogMethod, Logger } from './logger'
+export type {
+  ChildMessage,
+  CommitMessage,
+  DiagnosticsChannel,
+  DiagnosticsMessages,
+  ForkMessage,
+  QuiesceMessage,
+  SaveIdentity,
+} from './diagnostics'
 export type { Health } from './health'
 export type { SavePoint } from './save-points'
 export type { Saved, SaveReason } from './saved'

@@ -4,6 +4,7 @@ import { checkChildOptions } from './child-options'
 import { invalidArgument, TIMER_MS_MAX } from './checks'
 import type { ChildOptions } from './fork-job'
 import type { SavePoint } from './save-points'
+import { type Logger, LOG_LEVELS } from './logger'
 import type { SliceMeta, SliceWriter } from './slice/types'
 import type { SliceStore } from './store/store'
 
@@ -81,14 +82,17 @@ export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
   readonly warmUp?: WarmUpOptions | false
   /** How the child is set up. */
   readonly child?: ChildOptions
+  /** Is told what happens, as docs/observability.md lists it; pino's loggers fit. Default: nobody is. */
+  readonly logger?: Logger
   /** Milliseconds between `progress` events, 1 to 2^31 - 1. Default 100. */
   readonly progressMs?: number
 }
 
 export type ResolvedOptions<M extends SliceMeta> = Omit<
   Required<SnapshotterOptions<M>>,
-  'log' | 'limits' | 'retry' | 'warmUp'
+  'log' | 'limits' | 'retry' | 'warmUp' | 'logger'
 > & {
+  readonly logger: Logger | undefined
   readonly log: DurableLog | undefined
   readonly limits: Required<LimitOptions>
   readonly retry: Required<RetryOptions>
@@ -122,6 +126,7 @@ const KEYS: readonly (keyof SnapshotterOptions)[] = [
   'stopWritesOnSaveError',
   'warmUp',
   'child',
+  'logger',
   'progressMs',
 ]
 
@@ -132,6 +137,7 @@ export function resolveOptions<M extends SliceMeta>(options: SnapshotterOptions<
   check.checkFunction('write', options.write)
   if (options.meta !== undefined) check.checkFunction('meta', options.meta)
   if (options.log !== undefined) check.checkMethods('log', options.log, ['sync'])
+  if (options.logger !== undefined) check.checkMethods('logger', options.logger, LOG_LEVELS)
   const intervalMs = options.intervalMs ?? DEFAULTS.intervalMs
   check.checkWhole('intervalMs', intervalMs, 0, TIMER_MS_MAX)
   const progressMs = options.progressMs ?? DEFAULTS.progressMs
@@ -151,6 +157,7 @@ export function resolveOptions<M extends SliceMeta>(options: SnapshotterOptions<
     stopWritesOnSaveError,
     warmUp: options.warmUp === false ? undefined : warmUpOf(options.warmUp ?? {}),
     child: checkChildOptions('child', options.child ?? {}),
+    logger: options.logger,
     progressMs,
   }
 }

@@ -3,6 +3,7 @@ import { backOffMs } from './back-off'
 import { binding } from './binding'
 import { checkedMeta } from './checked-meta'
 import { isThenable, show } from './checks'
+import { type CommitMessage, publish } from './diagnostics'
 import { ForksnapError, isForksnapError } from './errors'
 import { step } from './failpoint'
 import { runFork } from './fork'
@@ -15,7 +16,7 @@ import { abortReason, throwIfAborted } from './shared-work'
 import { packTrailer, unpackTrailer } from './slice/control'
 import type { SliceMeta, SliceTrailer } from './slice/types'
 import { createSliceWriter, fdTarget } from './slice/writer'
-import type { SliceSink } from './store/store'
+import type { SliceInfo, SliceSink } from './store/store'
 import type { WarmUp, WarmUpReport } from './warm-up'
 import { within } from './within'
 
@@ -75,7 +76,7 @@ async function take<M extends SliceMeta>(
   throwIfAborted(signal)
   const sink = await createSink(options, signal, hooks)
   try {
-    const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
+    const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, reason, signal, hooks)
     const longestGapMs = await longestGap()
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
@@ -85,7 +86,7 @@ async function take<M extends SliceMeta>(
       await step('snapshot.log-sync', () => within(sync(), options.limits.answerMs, "The log's sync()", signal))
     }
     throwIfAborted(signal)
-    const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
+    const info = await commit(sink, { meta, trailer }, reason)
     return {
       ...figures(outcome),
       // The loop's delay is sampled each millisecond; the pause and the passes are known more exactly, and were gaps.
@@ -106,6 +107,28 @@ async function take<M extends SliceMeta>(
     const told = await explained(sink, error)
     await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
     throw told
+  }
+}
+
+async function commit<M extends SliceMeta>(
+  sink: SliceSink,
+  { meta, trailer }: { meta: M; trailer: SliceTrailer },
+  reason: SaveReason,
+): Promise<SliceInfo> {
+  const { sliceId } = sink
+  const { rows, bytes } = trailer
+  const begun = performance.now()
+  const told = (): Pick<CommitMessage, 'sliceId' | 'reason' | 'rows' | 'bytes' | 'commitMs'> => {
+    return { sliceId, reason, rows, bytes, commitMs: performance.now() - begun }
+  }
+  try {
+    const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
+    const { position, epoch, location } = info
+    publish('forksnap:commit', () => ({ ...told(), position, epoch, location }))
+    return info
+  } catch (error) {
+    publish('forksnap:commit', () => ({ ...told(), error }))
+    throw error
   }
 }
 
@@ -151,6 +174,7 @@ async function forkWhenWarm<M extends SliceMeta>(
   options: ResolvedOptions<M>,
   warmUp: WarmUp,
   sink: SliceSink,
+  reason: SaveReason,
   signal: AbortSignal,
   hooks: TakeHooks,
 ) {
@@ -166,7 +190,7 @@ async function forkWhenWarm<M extends SliceMeta>(
       if (!goesAsItIs && fullCollections() !== collections) throw COLD
     }
     try {
-      const job = forkJob(options, sink, signal, hooks, checkWarm)
+      const job = forkJob(options, sink, reason, signal, hooks, checkWarm)
       return { ...(await forkWhenQuiet(job, options.limits.busyMs, hooks)), warmed }
     } catch (error) {
       if (error !== COLD) throw error
@@ -212,6 +236,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function forkJob<M extends SliceMeta>(
   options: ResolvedOptions<M>,
   sink: SliceSink,
+  reason: SaveReason,
   signal: AbortSignal,
   hooks: TakeHooks,
   checkWarm: () => void,
@@ -236,6 +261,7 @@ function forkJob<M extends SliceMeta>(
     child: options.child,
     limits: { quiesceMs, stallMs, totalMs },
     signal,
+    save: { sliceId: sink.sliceId, reason },
     onForked: (info) => {
       sink.forked?.()
       hooks.forked(info, sink.sliceId)
