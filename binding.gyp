@@ -37,6 +37,8 @@
       "conditions": [
         # Symbols are looked up when the addon is loaded, and not in the pause of the first fork.
         ["OS=='linux'", { "ldflags": ["-Wl,-z,now"] }],
+        # The same bytes whatever folder it is built in.
+        ["OS!='win'", { "cflags_cc": ["-ffile-prefix-map=<(module_root_dir)=."] }],
         ["OS=='mac'", {
           "xcode_settings": {
             "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
@@ -61,7 +63,7 @@
           "type": "shared_library",
           "product_prefix": "",
           "sources": ["native/packed_heap/preload.cc", "native/packed_heap/region.cc"],
-          "cflags_cc": ["-std=gnu++20", "-fvisibility=hidden", "-fno-threadsafe-statics", "-Wall", "-Wextra"],
+          "cflags_cc": ["-std=gnu++20", "-fvisibility=hidden", "-fno-threadsafe-statics", "-Wall", "-Wextra", "-ffile-prefix-map=<(module_root_dir)=."],
           # It must load into programs that have no C++ library.
           "ldflags": ["-Wl,-z,now", "-Wl,--as-needed", "-static-libgcc"],
         },

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import path from 'node:path'
+import { readFileSync } from 'node:fs'
+import { addonFiles, buildAdvice, missingAddon } from './addon-files'
 import { ForksnapError } from './errors'
 
 /** One child's status page: native memory shared by parent and child. */
@@ -178,31 +178,6 @@ export interface NativeBinding {
 let loaded: NativeBinding | undefined
 let failure: ForksnapError | undefined
 
-/** The folder of this package's package.json. */
-export function packageRoot(): string {
-  let directory = __dirname
-  while (!existsSync(path.join(directory, 'package.json'))) {
-    const parent = path.dirname(directory)
-    if (parent === directory) break
-    directory = parent
-  }
-  return directory
-}
-
-/** The addons that there are, best first: the one asked for, the one built here last, the one delivered with the package. */
-function candidates(): string[] {
-  const root = packageRoot()
-  const abi = process.versions.modules
-  const override = process.env.FORKSNAP_ADDON
-  const built = [`abi${abi}`, 'Release'].map((folder) => path.join(root, 'build', folder, 'forksnap.node'))
-  const changed = new Map(built.map((file) => [file, statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0]))
-  return [
-    ...(override ? [override] : []),
-    ...built.sort((a, b) => (changed.get(b) ?? 0) - (changed.get(a) ?? 0)),
-    path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, `node.abi${abi}.node`),
-  ].filter((file) => existsSync(file))
-}
-
 /** In each addon, before the number of the ABI that it was built for and a semicolon; see `native/addon.cc`. */
 const ABI_MARK = 'forksnap addon for Node ABI '
 
@@ -226,7 +201,7 @@ function checked(addon: NativeBinding): NativeBinding {
 }
 
 function load(): NativeBinding {
-  const existing = candidates()
+  const existing = addonFiles()
   const causes: unknown[] = []
   for (const file of existing) {
     try {
@@ -236,15 +211,9 @@ function load(): NativeBinding {
       causes.push(cause)
     }
   }
-  const what =
-    existing.length === 0
-      ? `there is none for ${process.platform}-${process.arch} with Node ABI ${process.versions.modules}`
-      : `it could not be loaded: ${String(causes[0])}`
-  throw new ForksnapError(
-    'ERR_UNSUPPORTED_PLATFORM',
-    `forksnap needs its native addon, and ${what}. Build it with "npm run build:native" (needs Python and a C++ compiler).`,
-    { cause: causes[0] },
-  )
+  const what = existing.length === 0 ? missingAddon() : `it could not be loaded: ${String(causes[0])}`
+  const message = `forksnap needs its native addon, and ${what}. ${buildAdvice()}`
+  throw new ForksnapError('ERR_UNSUPPORTED_PLATFORM', message, { cause: causes[0] })
 }
 
 /**

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { binding, packageRoot } from './binding'
+import { buildAdvice, packageRoot, prebuildFolder } from './addon-files'
+import { binding } from './binding'
+import { usesGlibc } from './libc'
 import { isSupported } from './platform'
 
 const LIBRARY = 'forksnap_packed_heap.so'
@@ -9,17 +11,6 @@ const LIBRARY = 'forksnap_packed_heap.so'
 const OWN_PATH = 'FORKSNAP_PACKED_HEAP'
 const INHERIT = 'FORKSNAP_PACKED_HEAP_INHERIT'
 
-function usesGlibc(): boolean {
-  // Node's types of this version do not know the option yet.
-  const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report
-  const excludeNetwork = report.excludeNetwork ?? false
-  // Else each of the machine's addresses would be looked up by name.
-  report.excludeNetwork = true
-  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
-  report.excludeNetwork = excludeNetwork
-  return header.glibcVersionRuntime !== undefined
-}
-
 /** The library that packs the heap, or why there is none. */
 export function packedHeapLibrary(): { readonly path: string } | { readonly problem: string } {
   const { platform, arch } = process
@@ -27,10 +18,9 @@ export function packedHeapLibrary(): { readonly path: string } | { readonly prob
     return { problem: `it works on Linux on x64 and arm64, not on ${platform}-${arch}` }
   }
   if (!usesGlibc()) return { problem: 'it needs the GNU C library' }
-  const root = packageRoot()
-  const places = [path.join(root, 'build', 'Release'), path.join(root, 'prebuilds', `${platform}-${arch}`)]
+  const places = [path.join(packageRoot(), 'build', 'Release'), prebuildFolder()]
   const found = places.map((place) => path.join(place, LIBRARY)).find((file) => existsSync(file))
-  if (found === undefined) return { problem: `there is no ${LIBRARY}; build it with "npm run build:native"` }
+  if (found === undefined) return { problem: `there is no ${LIBRARY}. ${buildAdvice()}` }
   // The dynamic linker splits its list at both.
   if (/[\s:]/.test(found)) return { problem: `a path with a space or a colon cannot be preloaded: ${found}` }
   return { path: found }
