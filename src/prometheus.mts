@@ -1,1 +1,3 @@
-export * from './prometheus.js'
+/** For `import`, as index.mts is. */
+export type * from './prometheus.js'
+export { collectMetrics } from './prometheus.js'

@@ -1,1 +1,2 @@
-export * from './worker.js'
+/** For `import`, as index.mts is. */
+export { registered } from './worker.js'
