@@ -53,7 +53,13 @@ function deliver(from, name) {
   const to = join(folder, name)
   const temporary = `${to}.${process.pid}.tmp`
   copyFileSync(from, temporary)
-  run('strip', platform === 'darwin' ? ['-x', temporary] : ['--strip-unneeded', temporary])
+  if (platform === 'darwin') {
+    run('strip', ['-x', temporary])
+    // Stripping breaks the signature, without which nothing is loaded there.
+    run('codesign', ['--force', '--sign', '-', temporary])
+  } else {
+    run('strip', ['--strip-unneeded', temporary])
+  }
   renameSync(temporary, to)
   return to
 }

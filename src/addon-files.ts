@@ -39,7 +39,9 @@ function builtAddons(): string[] {
 export function addonFiles(): string[] {
   const asked = process.env.FORKSNAP_ADDON
   const local = [...(asked ? [asked] : []), ...builtAddons()].filter((file) => existsSync(file))
-  const delivered = path.join(prebuildFolder(), `forksnap.abi${abi}${libc()}.node`)
+  const folder = prebuildFolder()
+  if (!existsSync(folder)) return local
+  const delivered = path.join(folder, `forksnap.abi${abi}${libc()}.node`)
   return existsSync(delivered) ? [...local, delivered] : local
 }
 

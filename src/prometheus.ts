@@ -33,7 +33,7 @@ type Observe = (event: never) => void
 /** One registry's metrics of one prefix, and the Snapshotters that they are of. */
 class Group {
   readonly #metrics: Metric[] = []
-  readonly #observers: { readonly event: string; observe(labels: Labels, value: unknown): void }[] = []
+  readonly #observers: { readonly event: string; readonly observe: (labels: Labels, value: unknown) => void }[] = []
   readonly #sources = new Map<string, { readonly snapshotter: ObservedSnapshotter; readonly labels: Labels }>()
 
   constructor(

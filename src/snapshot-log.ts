@@ -16,7 +16,7 @@ interface Line<Args extends unknown[]> {
   readonly level: LogLevel
   readonly message: string
   /** Ids and positions become strings: JSON has no numbers for them. */
-  fields(...args: Args): object
+  readonly fields: (...args: Args) => object
 }
 
 /** Every line, by the name that it has in its field `event`. What `meta()` and `slice.set` gave is never logged. */
@@ -87,6 +87,6 @@ export class SnapshotLog {
 
   /** Of an event, if it is one that is logged. */
   event<M extends SliceMeta, K extends keyof SnapshotterEvents>(event: K, args: SnapshotterEvents<M>[K]): void {
-    if (event !== 'progress') this.line(event as LogLine, ...(args as never))
+    if (event !== 'progress') this.line(event, ...(args as never))
   }
 }

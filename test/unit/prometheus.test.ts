@@ -9,7 +9,7 @@ const snapshotter = () => new Snapshotter({ store: new FileStore({ directory: '.
 
 const NAMES = [
   ...Object.values(STAT_METRICS).flatMap((metric) => (metric === undefined ? [] : [metric.name])),
-  ...Object.values(EVENT_METRICS).flatMap((metrics) => metrics.map(({ name }) => name as string)),
+  ...Object.values(EVENT_METRICS).flatMap((metrics) => metrics.map(({ name }) => name)),
 ].map((name) => `forksnap_${name}`)
 
 const forked = { pid: 1, quiesceMs: 9, parkedMs: 1, forkMs: 1.5, pauseMs: 3, sliceId: 1n, reason: 'manual' } as const
