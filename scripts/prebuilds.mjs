@@ -29,10 +29,11 @@ function libc() {
   return process.report.getReport().header.glibcVersionRuntime === undefined ? '.musl' : '.glibc'
 }
 
-/** The addon of the Node that runs this, in build/Release, built unless it is newer than its sources. */
+/** The addon of the Node that runs this, in build/Release, built unless it is there and newer than its sources. */
 function currentAddon() {
   const addon = join(root, 'build', 'Release', 'forksnap.node')
-  if (!existsSync(addon) || statSync(addon).mtimeMs < newestSource()) run('npm', ['run', 'build:native'])
+  const isFresh = existsSync(addon) && statSync(addon).mtimeMs > newestSource()
+  if (!isFresh || abiOf(addon) !== process.versions.modules) run('npm', ['run', 'build:native'], { cwd: root })
   return addon
 }
 

@@ -114,6 +114,16 @@ describe('logger', () => {
     expect(leaked).toBe(false)
   })
 
+  it("may be pino's", async () => {
+    const { lines } = await run<{ lines: Told[] }>('pino')
+    expect(lines.map(({ level, event, msg, sliceId }) => ({ level, event, msg, sliceId }))).toEqual([
+      { level: 30, event: 'started', msg: LOG_LINES.started.message },
+      { level: 20, event: 'forked', msg: LOG_LINES.forked.message, sliceId: '1' },
+      { level: 30, event: 'saved', msg: LOG_LINES.saved.message, sliceId: '1' },
+      { level: 30, event: 'closed', msg: LOG_LINES.closed.message },
+    ])
+  })
+
   it('that throws costs no slice, and is told as a warning', async () => {
     const { saved, failed, warnings } = await run<Record<string, unknown>>('throwingLogger')
     expect({ saved, failed }).toEqual({ saved: 'ok', failed: 'ERR_CHILD_FAILED' })
