@@ -34,10 +34,10 @@ describe('forksnap exec', () => {
   })
 
   it('tells what is wrong with its arguments', () => {
-    expect(forksnap(['exec', '--wrong', '--', 'true'])).toMatchObject({ status: 64, stdout: '' })
+    expect(forksnap(['exec', '--wrong', '--', 'true'])).toMatchObject({ status: 2, stdout: '' })
     expect(forksnap(['exec', 'true']).stderr).toContain('after "--"')
-    expect(forksnap([])).toMatchObject({ status: 64 })
-    expect(forksnap(['nothing']).stderr).toContain('no such command: nothing')
+    expect(forksnap([])).toMatchObject({ status: 2 })
+    expect(forksnap(['nothing']).stderr).toContain("unknown command 'nothing'")
     expect(forksnap(['--help'])).toMatchObject({ status: 0, stderr: '' })
     expect(forksnap(['exec', '--help']).stdout).toContain('--require')
   })
