@@ -34,7 +34,7 @@ function coloured(): boolean {
 }
 
 export function style(text: string, ...styles: readonly Style[]): string {
-  if (!coloured() || text === '') return text
+  if (styles.length === 0 || text === '' || !coloured()) return text
   return `\x1b[${styles.map((name) => STYLES[name]).join(';')}m${text}\x1b[0m`
 }
 
