@@ -12,8 +12,8 @@ Examples:
   $ forksnap exec -- forksnap bench --objects 1000000
 `
 
-export function addBench(program: Command): void {
-  withJson(program.command('bench').description('measure the pause of a fork on this machine'))
+export function addBench(command: Command): void {
+  withJson(command)
     .option('--objects <count>', 'objects in the state', parseCount, 100_000)
     .option('--runs <count>', 'forks to measure', parseCount, 5)
     .addHelpText('after', HELP)

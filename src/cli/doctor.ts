@@ -34,8 +34,7 @@ interface Options {
   readonly json?: true
 }
 
-export function addDoctor(program: Command): void {
-  const command = program.command('doctor').description('find what would keep snapshots from working on this machine')
+export function addDoctor(command: Command): void {
   withJson(command)
     .option('--state-bytes <size>', 'how large the state of the server will be, such as 4GiB', parseBytes)
     .option('--pid <pid>', 'a running server: its memory, limits, options and unit are looked at', parsePid)

@@ -20,7 +20,7 @@ export const csvWriter: MakeWriter = (output) => {
   }
 }
 
-export function isJson([, type]: Column): boolean {
+function isJson([, type]: Column): boolean {
   return type === 'json' || type === 'jsonb'
 }
 

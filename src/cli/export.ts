@@ -36,8 +36,8 @@ export interface ExportOptions extends StoreNames {
   readonly progress: boolean
 }
 
-export function addExport(program: Command): void {
-  const command = program.command('export').description('write the rows of a slice as text').argument('<where>', WHERE)
+export function addExport(command: Command): void {
+  command.argument('<where>', WHERE)
   withStoreOptions(command)
     .option('--slice <id>', 'this one (default: the newest)', parseId)
     .option('--table <name>', 'only this table; csv holds one table')

@@ -17,8 +17,8 @@ Examples:
   $ forksnap inspect postgres://app@db/exchange --json | jq .values.digest
 `
 
-export function addInspect(program: Command): void {
-  const command = program.command('inspect').description('show what a slice holds').argument('<where>', WHERE)
+export function addInspect(command: Command): void {
+  command.argument('<where>', WHERE)
   withJson(withStoreOptions(command))
     .option('--slice <id>', 'this one (default: the newest)', parseId)
     .addHelpText('after', HELP)

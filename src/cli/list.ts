@@ -15,11 +15,8 @@ Examples:
   $ forksnap list ./data/slices --json | jq -r '.slices[0].location'
 `
 
-export function addList(program: Command): void {
-  const command = program
-    .command('list')
-    .description('list the slices of a store, newest first')
-    .argument('<where>', WHERE)
+export function addList(command: Command): void {
+  command.argument('<where>', WHERE)
   withJson(withStoreOptions(command)).addHelpText('after', HELP).action(list)
 }
 

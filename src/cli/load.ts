@@ -27,10 +27,8 @@ interface Options extends StoreNames {
   readonly progress: boolean
 }
 
-export function addLoad(program: Command): void {
-  const command = program
-    .command('load')
-    .description('bring a slice from a file into PostgreSQL')
+export function addLoad(command: Command): void {
+  command
     .argument('<from>', 'a directory of slices or the file of one')
     .argument('<url>', 'a postgres:// URL; give the password by PGPASSWORD or ~/.pgpass')
   withJson(withStoreOptions(command))

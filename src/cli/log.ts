@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
+import type * as Inspect from './log-inspect'
+import type * as Show from './log-show'
+import type * as Verify from './log-verify'
 import { parseCount, parseId, withJson } from './arguments'
-import { inspectLog } from './log-inspect'
-import { showLog } from './log-show'
-import { verifyLog } from './log-verify'
 
 const WHERE = 'the directory of a log or a postgres:// URL'
 
@@ -36,26 +36,29 @@ Examples:
   $ forksnap log show ./data/oplog | jq -r .method | sort | uniq -c
 `
 
-export function addLog(program: Command): void {
-  const log = program.command('log').description('look at an operation log, check it, repair it')
+export function addLog(command: Command): void {
   const sub = (name: string, description: string): Command =>
-    log
+    command
       .command(name)
       .description(description)
       .argument('<where>', WHERE)
       .option('--table <name>', 'the table in the database (default: public.operation_log)')
   withJson(sub('inspect', 'show the segments of a log and where it begins and ends'))
     .addHelpText('after', INSPECT_HELP)
-    .action(inspectLog)
+    .action(async (...args: Parameters<typeof Inspect.inspectLog>) =>
+      (await import('./log-inspect.js')).inspectLog(...args),
+    )
   withJson(sub('verify', 'check every entry of a log'))
     .option('--repair', 'cut a torn tail, after a copy of the segment was made')
     .option('--backup <directory>', 'where the copy goes (default: beside the segment)')
     .option('--no-progress', 'no progress bar, on a terminal either')
     .addHelpText('after', VERIFY_HELP)
-    .action(verifyLog)
+    .action(async (...args: Parameters<typeof Verify.verifyLog>) =>
+      (await import('./log-verify.js')).verifyLog(...args),
+    )
   sub('show', 'write the entries as JSON Lines')
     .option('--after <id>', 'begin behind this entry (default: with the first)', parseId)
     .option('--limit <count>', 'write so many at most', parseCount)
     .addHelpText('after', SHOW_HELP)
-    .action(showLog)
+    .action(async (...args: Parameters<typeof Show.showLog>) => (await import('./log-show.js')).showLog(...args))
 }

@@ -103,6 +103,7 @@ export function bytesText(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`
 }
 
-export function grouped(value: number | bigint): string {
-  return value.toLocaleString('en-US')
+/** As toLocaleString('en-US') would, without the languages that it loads first. */
+function grouped(value: number | bigint): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 }

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { errnoOf } from '../errors'
 import { UsageError } from './command'
 import { Problem } from './problem'
-import { isPostgresUrl, hideSecrets } from './secrets'
+import { isPostgresUrl, shownUrl } from './secrets'
 
 /** What an argument names: a file, a directory, or a database. `shown` holds no secret. */
 export interface Place {
@@ -15,7 +15,7 @@ const URL_FORM = /^[a-z][a-z0-9+.-]*:\/\//i
 
 /** Throws `UsageError` for a URL that is none of a database, `Problem` for what is not there. */
 export async function placeOf(text: string): Promise<Place> {
-  if (isPostgresUrl(text)) return { kind: 'postgres', path: text, shown: hideSecrets(text) }
+  if (isPostgresUrl(text)) return { kind: 'postgres', path: text, shown: shownUrl(text) }
   if (text === '' || URL_FORM.test(text)) {
     throw new UsageError(`${JSON.stringify(text)} is neither a path nor a postgres:// URL`)
   }

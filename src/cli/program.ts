@@ -2,19 +2,63 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../binding'
-import { addBench } from './bench'
-import { addDoctor } from './doctor'
 import { exec } from './exec'
 import { WRONG_USAGE } from './exit-codes'
-import { addExport } from './export'
 import { reportFailure } from './failure'
-import { addInspect } from './inspect'
-import { addList } from './list'
-import { addLoad } from './load'
-import { addLog } from './log'
 import { terminal } from './output'
 import { hideSecrets } from './secrets'
-import { addVerify } from './verify'
+
+interface Subcommand {
+  readonly name: string
+  readonly summary: string
+  /** Loads what declares its arguments, and all that it needs. */
+  readonly load: () => Promise<(command: Command) => unknown>
+}
+
+const SUBCOMMANDS: readonly Subcommand[] = [
+  {
+    name: 'doctor',
+    summary: 'find what would keep snapshots from working on this machine',
+    load: async () => (await import('./doctor.js')).addDoctor,
+  },
+  {
+    name: 'list',
+    summary: 'list the slices of a store, newest first',
+    load: async () => (await import('./list.js')).addList,
+  },
+  { name: 'inspect', summary: 'show what a slice holds', load: async () => (await import('./inspect.js')).addInspect },
+  {
+    name: 'verify',
+    summary: 'check every checksum of slices',
+    load: async () => (await import('./verify.js')).addVerify,
+  },
+  {
+    name: 'export',
+    summary: 'write the rows of a slice as text',
+    load: async () => (await import('./export.js')).addExport,
+  },
+  {
+    name: 'load',
+    summary: 'bring a slice from a file into PostgreSQL',
+    load: async () => (await import('./load.js')).addLoad,
+  },
+  {
+    name: 'log',
+    summary: 'look at an operation log, check it, repair it',
+    load: async () => (await import('./log.js')).addLog,
+  },
+  {
+    name: 'bench',
+    summary: 'measure the pause of a fork on this machine',
+    load: async () => (await import('./bench.js')).addBench,
+  },
+  {
+    name: exec.name,
+    summary: exec.summary,
+    // Never run from here, see main.ts.
+    load: () => Promise.resolve((command) => command.usage('[options] -- COMMAND [ARGUMENTS...]')),
+  },
+]
 
 const EPILOGUE = `
 Examples:
@@ -33,7 +77,8 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-function makeProgram(): Command {
+/** With all that belongs to the command that is asked for; of the others only what the list of commands tells. */
+async function makeProgram(asked: string | undefined): Promise<Command> {
   const program = new Command('forksnap')
   program
     .description('Looks after the slices and logs of forksnap, and at the machine that it is to run on.')
@@ -48,9 +93,10 @@ function makeProgram(): Command {
       outputError: (text, write) => write(text.replace(/^error: /, 'forksnap: ')),
       getOutHasColors: () => terminal && (process.env.NO_COLOR ?? '') === '',
     })
-  for (const add of [addDoctor, addList, addInspect, addVerify, addExport, addLoad, addLog, addBench]) add(program)
-  // Never run from here, see main.ts; it is listed with the others.
-  program.command(exec.name).description(exec.summary).usage('[options] -- COMMAND [ARGUMENTS...]')
+  for (const { name, summary, load } of SUBCOMMANDS) {
+    const command = program.command(name).description(summary)
+    if (name === asked) (await load())(command)
+  }
   return program
 }
 
@@ -60,7 +106,7 @@ export async function run(args: readonly string[]): Promise<void> {
   process.stderr.on('error', () => undefined)
   process.stdout.on('error', reportFailure)
   try {
-    const program = makeProgram()
+    const program = await makeProgram(args.find((arg) => !arg.startsWith('-') && arg !== 'help'))
     if (args.length === 0) program.help({ error: true })
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {

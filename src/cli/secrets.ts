@@ -1,6 +1,6 @@
 import { scrub, secretsOf } from '../postgres/connection'
 
-const ANY_URL = /[a-z][a-z0-9+.-]*:\/\/\S*/gi
+const ANY_URL = /[a-z][a-z0-9+.-]*:\/\/.*/gis
 
 /** Whether an argument means a database. */
 export function isPostgresUrl(text: string): boolean {
@@ -18,8 +18,12 @@ function secretsIn(args: readonly string[]): string[] {
   return found.sort((a, b) => b.length - a.length)
 }
 
-/** A text without the passwords of this process's command line and environment. */
+/** A text without the passwords that this process's command line holds. */
 export function hideSecrets(text: string): string {
-  const { PGPASSWORD = '' } = process.env
-  return scrub(text, [...secretsIn(process.argv.slice(2)), ...(PGPASSWORD === '' ? [] : [PGPASSWORD])])
+  return scrub(text, secretsIn(process.argv.slice(2)))
+}
+
+/** A URL without its password, for people. */
+export function shownUrl(url: string): string {
+  return url.replace(/^([^:]+:\/\/[^:/@?]*):.*@/, '$1:***@').replace(/([?&]password=)[^&#]*/g, '$1***')
 }

@@ -36,8 +36,8 @@ interface Verified {
   readonly error?: unknown
 }
 
-export function addVerify(program: Command): void {
-  const command = program.command('verify').description('check every checksum of slices').argument('<where>', WHERE)
+export function addVerify(command: Command): void {
+  command.argument('<where>', WHERE)
   withJson(withStoreOptions(command))
     .option('--slice <id>', 'only this one', parseId)
     .option('--no-progress', 'no progress bar, on a terminal either')

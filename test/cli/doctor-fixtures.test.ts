@@ -51,8 +51,8 @@ async function look(id: string, files: Files, about: Partial<Subject> = {}): Pro
 /** A group of version 2 with a limit, in GiB. */
 function limited(folder: string, limit: number, used: number, idle = 0): Files {
   return {
-    [`${folder}/memory.max`]: `${limit * GIB}\n`,
-    [`${folder}/memory.current`]: `${used * GIB}\n`,
+    [`${folder}/memory.max`]: `${Math.round(limit * GIB)}\n`,
+    [`${folder}/memory.current`]: `${Math.round(used * GIB)}\n`,
     [`${folder}/memory.stat`]: `anon 1\ninactive_file ${idle * GIB}\nactive_file 1\n`,
   }
 }
@@ -170,10 +170,10 @@ describe('another process', () => {
     '/proc/7/cgroup': '0::/\n',
     '/proc/7/limits': 'Limit   Soft Limit   Hard Limit   Units\nMax open files            256     4096     files\n',
   })
-  const server = ['server.js', '--jitless']
+  const server = ['server.js', '--no-addons']
   it.each<[name: string, id: string, files: Files, status: string, found: RegExp]>([
     ['the options of its script are not its own', 'node-flags', of(server), 'ok', /no options/],
-    ['its command line', 'node-flags', of(['-r', 'forksnap/worker', '--jitless', ...server]), 'fail', /--jitless/],
+    ['its command line', 'node-flags', of(['-r', 'forksnap/worker', '--no-addons', ...server]), 'fail', /--no-addons/],
     [
       'its NODE_OPTIONS',
       'node-flags',

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CLI, inBoth, inPipe, inTerminal, uncoloured } from '../helpers/cli'
+import { CLI, inPipe, inTerminal, uncoloured } from '../helpers/cli'
 import { publish, StoreBench } from '../helpers/store-slices'
 
 /** How the command line behaves whatever the command: help, wrong usage, colours, pipes that end, signals, secrets. */
@@ -27,14 +27,11 @@ it('helps: with every command, and with examples for each', async () => {
   for (const command of COMMANDS) expect(out).toMatch(new RegExp(`^  ${command} `, 'm'))
   const leaves = [...COMMANDS.filter((command) => command !== 'log' && command !== 'exec')].map((command) => [command])
   leaves.push(['log', 'inspect'], ['log', 'verify'], ['log', 'show'])
-  for (const leaf of leaves) {
-    const help = await inPipe([...leaf, '--help'])
-    expect(help).toMatchObject({
-      code: 0,
-      err: '',
-      out: expect.stringContaining(`$ forksnap ${leaf.join(' ')}`) as string,
-    })
-  }
+  const helps = await Promise.all(leaves.map((leaf) => inPipe([...leaf, '--help'])))
+  helps.forEach((help, index) => {
+    const example = expect.stringContaining(`$ forksnap ${leaves[index].join(' ')}`) as string
+    expect(help).toMatchObject({ code: 0, err: '', out: example })
+  })
   expect((await inPipe(['help', 'exec'])).out).toContain('--require')
 })
 
@@ -45,19 +42,14 @@ it('tells its version', async () => {
 
 it.each([
   { args: [], says: 'Usage: forksnap' },
-  { args: ['nothing'], says: "unknown command 'nothing'" },
   { args: ['lst'], says: 'Did you mean list?' },
   { args: ['list'], says: "missing required argument 'where'" },
-  { args: ['list', '.', '--wrong'], says: "unknown option '--wrong'" },
   { args: ['verify', '.', '--slice', 'x'], says: 'a whole number from 0' },
   { args: ['export', '.', '--format', 'xml'], says: 'csv, jsonl, copy' },
   { args: ['log', 'verify', '.', '--backup', '.'], says: '--backup belongs to --repair' },
-  { args: ['bench', '--objects', '0'], says: 'a whole number from 1' },
   { args: ['doctor', '--state-bytes', 'much'], says: 'such as 500MB' },
 ])('wrong usage is told on standard error and ends with 2: $args', async ({ args, says }) => {
-  const [piped, shown] = await inBoth(args)
-  expect(piped).toMatchObject({ code: 2, out: '', err: expect.stringContaining(says) as string })
-  expect(shown).toMatchObject({ code: 2 })
+  expect(await inPipe(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(says) as string })
 })
 
 it('is coloured on a terminal, and there only as far as NO_COLOR and TERM allow', async () => {
@@ -93,7 +85,7 @@ it('a reader that goes away early ends it without a word', async () => {
 it('a signal ends it as that signal does, and no half file stays', async () => {
   const folder = bench.directory()
   const args = ['export', slices, '--output', join(folder, 'rows.csv')]
-  // It waits in a debugger-free way for nothing: the file is begun, and the signal is there before it is whole.
+  // Once the file is begun; it takes far longer to be whole.
   const child = spawn(process.execPath, [CLI, ...args], { stdio: 'ignore' })
   const ended = once(child, 'close')
   while (readdirSync(folder).length === 0 && child.exitCode === null)
@@ -103,16 +95,19 @@ it('a signal ends it as that signal does, and no half file stays', async () => {
   expect(readdirSync(folder)).toEqual([])
 })
 
-it.each(['s3cret/w@rd', 's3cret%2Fw%40rd', 's3cret'])('never shows a password: %s', async (password) => {
-  const url = `postgres://app:${password}@127.0.0.1:1/exchange`
-  const commands = [
-    ['list', url],
-    ['log', 'verify', url],
-    ['nothing', url],
-    ['list', '.', url],
-    ['doctor', '--postgres', url],
-  ]
-  commands.push(['list', `mysql://app:${password}@db/x`], ['load', '/no/such', url])
+it('never shows a password', async () => {
+  const url = (password: string): string => `postgres://app:${password}@127.0.0.1:1/exchange`
+  const passwords = ['s3cret/w@rd', 's3cret%2Fw%40rd', 's3cret']
+  const commands = passwords.flatMap((password) => [
+    ['list', url(password)],
+    ['nothing', url(password)],
+  ])
+  commands.push(
+    ['log', 'verify', url('s3cret')],
+    ['doctor', '--postgres', url('s3cret')],
+    ['load', '/no', url('s3cret')],
+  )
+  commands.push(['list', 'mysql://app:s3cret@db/x'])
   for (const ran of await Promise.all(commands.map((args) => inPipe(args)))) {
     expect(ran.code).toBeGreaterThan(0)
     expect(ran.out + ran.err).not.toMatch(/s3cret/)

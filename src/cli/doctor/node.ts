@@ -41,9 +41,12 @@ interface Judgement {
   readonly problem: string
 }
 
+const OLD_FETCH = Number(process.versions.node.split('.')[0]) < 22
+
 /** What a flag does to forksnap. */
 const FLAGS: readonly (readonly [name: string, status: Judgement['status'], problem: string])[] = [
-  ['--jitless', 'fail', 'takes WebAssembly from Node, which then ends the program at the first fork'],
+  // Without WebAssembly: pg asks for Node's fetch as it is loaded, which in Node 20 needs that.
+  ['--jitless', OLD_FETCH ? 'fail' : 'warn', 'makes everything slower, and Node 20 cannot load pg with it'],
   ['--no-addons', 'fail', 'keeps the native addon from being loaded'],
   ['--single-threaded', 'warn', 'makes every garbage collection longer; forksnap does not need it'],
   ['--single-threaded-gc', 'warn', 'makes every garbage collection longer; forksnap does not need it'],
