@@ -28,8 +28,8 @@ function field(value: ReadValue, json: boolean): string {
   if (value === null) return ''
   if (typeof value === 'string' && !json) return quoted(value)
   if (value instanceof Uint8Array) return hex(value)
-  if (json) return quoted(JSON.stringify(value))
-  return String(value as number | bigint | boolean)
+  if (json || typeof value === 'object') return quoted(JSON.stringify(value))
+  return String(value)
 }
 
 /** As PostgreSQL shows a bytea. */

@@ -92,7 +92,7 @@ async function write(
     await source.read({
       ...only(table, writer.handlers, (count) => (rows += count)),
       progress: bar.at,
-    } satisfies RawHandlers as RawHandlers)
+    } satisfies RawHandlers)
     writer.end()
     output.finish()
     return rows
@@ -106,12 +106,12 @@ async function write(
 
 /** The same handlers for one table; they see nothing of the others. */
 function only(wanted: string | undefined, handlers: RawHandlers, counted: (rows: number) => void): RawHandlers {
-  const { table, row, lines } = handlers
   const takes = (name: string): boolean => wanted === undefined || name === wanted
   return {
-    ...(table && { table: (name, columns) => takes(name) && table(name, columns) }),
-    ...(row && { row: (name, values) => takes(name) && row(name, values) }),
-    ...(lines && { lines: (name, bytes) => takes(name) && lines(name, bytes) }),
+    table: (name, columns) => takes(name) && handlers.table?.(name, columns),
+    // Without a handler rows are not decoded.
+    ...(handlers.row && { row: (name, values) => takes(name) && handlers.row?.(name, values) }),
+    lines: (name, bytes) => takes(name) && handlers.lines?.(name, bytes),
     tableEnd: (name, rows) => {
       if (!takes(name)) return
       counted(rows)

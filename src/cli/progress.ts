@@ -7,8 +7,8 @@ const CLEAR = '\r\x1b[K'
 
 export interface Progress {
   /** Totals, not differences. */
-  at(done: number, total: number): void
-  end(): void
+  readonly at: (done: number, total: number) => void
+  readonly end: () => void
 }
 
 const silent: Progress = { at: () => undefined, end: () => undefined }

@@ -55,6 +55,10 @@ beforeAll(async () => {
   await writeLog(places.good)
   damaged('torn', (segments) => appendFileSync(segments.at(-1) as string, 'half an entry'))
   damaged('flipped', ([first]) => flip(first))
+  damaged('flippedAndTorn', (segments) => {
+    flip(segments[0])
+    appendFileSync(segments.at(-1) as string, 'half')
+  })
   damaged('flippedLast', (segments) => flip(segments.at(-1) as string))
   damaged('truncated', ([first]) => truncateSync(first, readFileSync(first).length - 5))
   damaged('gap', ([, second]) => rmSync(second))
@@ -128,12 +132,12 @@ describe('forksnap log verify --repair', () => {
   })
 
   it('never cuts what had been durable, and makes no lock file where there is no log', async () => {
-    const before = segmentsIn(places.flippedLast).map((path) => readFileSync(path))
-    expect(await inPipe(['log', 'verify', places.flippedLast, '--repair'])).toMatchObject({
-      code: 1,
-      err: expect.stringMatching(CORRUPT) as string,
-    })
-    expect(segmentsIn(places.flippedLast).map((path) => readFileSync(path))).toEqual(before)
+    for (const place of [places.flippedLast, places.flippedAndTorn]) {
+      const before = segmentsIn(place).map((path) => readFileSync(path))
+      const err = expect.stringMatching(CORRUPT) as string
+      expect(await inPipe(['log', 'verify', place, '--repair'])).toMatchObject({ code: 1, err })
+      expect(segmentsIn(place).map((path) => readFileSync(path))).toEqual(before)
+    }
     expect((await inPipe(['log', 'verify', places.empty, '--repair'])).code).toBe(1)
     expect(readdirSync(places.empty)).toEqual([])
   })
