@@ -31,7 +31,16 @@ export function isMet({ measured, limit, kind }: Target): boolean {
   return kind === 'at-most' ? measured <= limit : measured >= limit
 }
 
-function host() {
+export interface Host {
+  readonly node: string
+  readonly cores: number
+  readonly cpu: string
+  readonly system: string
+  /** Of the last minute. */
+  readonly loadAverage: number
+}
+
+export function host(): Host {
   return {
     node: process.versions.node,
     cores: availableParallelism(),
@@ -48,16 +57,21 @@ export function printReport(report: Report, json: boolean): void {
     console.log(JSON.stringify({ ...report, host: host(), figures, targets }))
     return
   }
-  const { node, cores, cpu, system, loadAverage } = host()
   console.log(`${report.bench}: ${report.subject}`)
-  console.log(`Node ${node}, ${cores} cores (${cpu}), ${system}, load average ${loadAverage}`)
+  console.log(hostLine(host()))
   console.log(tableOf(report.figures))
-  for (const target of report.targets) {
-    const sign = target.kind === 'at-most' ? '<=' : '>='
-    const verdict = isMet(target) ? 'met   ' : 'MISSED'
-    console.log(`${verdict}  ${target.name}: ${short(target.measured)} (target ${sign} ${short(target.limit)})`)
-  }
+  for (const target of report.targets) console.log(verdictLine(target))
   for (const note of report.notes ?? []) console.log(note)
+}
+
+export function hostLine({ node, cores, cpu, system, loadAverage }: Host): string {
+  return `Node ${node}, ${cores} cores (${cpu}), ${system}, load average ${loadAverage}`
+}
+
+export function verdictLine(target: Target): string {
+  const sign = target.kind === 'at-most' ? '<=' : '>='
+  const verdict = isMet(target) ? 'met   ' : 'MISSED'
+  return `${verdict}  ${target.name}: ${short(target.measured)} (target ${sign} ${short(target.limit)})`
 }
 
 function tableOf(figures: readonly Figure[]): string {
@@ -65,15 +79,19 @@ function tableOf(figures: readonly Figure[]): string {
     const { median, min, max, samples } = spread(values)
     return [name, short(median), short(min), short(max), unit, String(samples)]
   })
-  const lines = [['', 'median', 'min', 'max', 'unit', 'n'], ...rows]
+  return aligned([['', 'median', 'min', 'max', 'unit', 'n'], ...rows], [0, 4])
+}
+
+/** Lines of cells as columns, the given ones of text, all others of numbers. */
+export function aligned(lines: readonly (readonly string[])[], textColumns: readonly number[]): string {
   const widths = lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
   const pad = (text: string, column: number): string =>
-    column === 0 || column === 4 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)
+    textColumns.includes(column) ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0)
   return lines.map((line) => line.map(pad).join('  ').trimEnd()).join('\n')
 }
 
 /** Three significant digits, or whole numbers with a separator of thousands. */
-function short(value: number): string {
+export function short(value: number): string {
   if (!Number.isFinite(value)) return String(value)
   return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
 }

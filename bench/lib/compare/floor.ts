@@ -16,6 +16,13 @@ export function measureFloor(records: number, rounds: number, folder: string): S
   const { fork_ms: forks } = runForkFloor(file, rounds, packageRoot())
   // Until here they must live.
   if (orders.length !== records) throw new Error('the orders are gone')
-  const nothing = { totalMs: null, bytes: null, copiedBytes: null, extraBytes: null, rateBefore: null, rateDuring: null }
+  const nothing = {
+    totalMs: null,
+    bytes: null,
+    copiedBytes: null,
+    extraBytes: null,
+    rateBefore: null,
+    rateDuring: null,
+  }
   return forks.map((pauseMs) => ({ ...nothing, pauseMs, delayBefore: null, delayDuring: null, timeline: [] }))
 }

@@ -1,6 +1,6 @@
 /** The state of the comparison: orders as an exchange keeps them, the same ones in each process. */
 
-/** About 210 bytes as JSON. Objects of one shape, each with a string of its own. */
+/** About 220 bytes as JSON. Objects of one shape, each with a string of its own. */
 export interface Order {
   readonly id: number
   readonly market: string

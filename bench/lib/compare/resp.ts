@@ -73,9 +73,7 @@ export class RedisClient {
 
   /** Sends all at once; resolves with all replies. Rejects with the first error among them. */
   async pipeline(commands: readonly (readonly string[])[]): Promise<Reply[]> {
-    const replies = commands.map(
-      () => new Promise<Reply>((resolve, reject) => this.waiting.push({ resolve, reject })),
-    )
+    const replies = commands.map(() => new Promise<Reply>((resolve, reject) => this.waiting.push({ resolve, reject })))
     this.socket.write(commands.map(encodeCommand).join(''))
     const all = await Promise.all(replies)
     for (const reply of all) if (reply instanceof RedisError) throw reply

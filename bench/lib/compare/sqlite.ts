@@ -19,7 +19,9 @@ interface Database {
 }
 
 function openDatabase(path: string): Database {
-  const Constructor = createRequire(join(benchFolder(), 'package.json'))('better-sqlite3') as new (path: string) => Database
+  const Constructor = createRequire(join(benchFolder(), 'package.json'))('better-sqlite3') as new (
+    path: string,
+  ) => Database
   return new Constructor(path)
 }
 
