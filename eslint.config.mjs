@@ -13,7 +13,7 @@ function globals(names) {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'build-*/', 'coverage/', '.cache/', 'data/', 'bench/results/'] },
+  { ignores: ['dist/', 'build/', 'build-*/', 'coverage/', '.cache/', 'data/', 'bench/results/', 'bench-report/'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {

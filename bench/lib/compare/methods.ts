@@ -8,21 +8,21 @@ const JSON_BYTES = 230
 export const METHODS: readonly Method[] = [
   {
     id: 'heap',
-    label: 'forksnap',
+    label: 'forksnap (heap)',
     kind: 'forks',
     about: 'A child of fork() writes rows of the orders, plain objects in the heap as V8 lays it out.',
     bytesPerRecord: 600,
   },
   {
     id: 'packed',
-    label: 'forksnap, packed heap',
+    label: 'forksnap (packed heap)',
     kind: 'forks',
     about: 'The same program started with forksnap exec, which packs the heap into huge pages.',
     bytesPerRecord: 700,
   },
   {
     id: 'arena',
-    label: 'forksnap, arena',
+    label: 'forksnap (arena)',
     kind: 'forks',
     about: 'The same orders as columns of numbers in an arena of huge pages, written as one blob.',
     bytesPerRecord: 200,
@@ -39,7 +39,7 @@ export const METHODS: readonly Method[] = [
     label: 'fork() in plain C',
     kind: 'floor',
     about:
-      'A C program with the mappings and resident pages of the process of “forksnap”: what the kernel needs alone.',
+      'A C program with the mappings and resident pages of the process of “forksnap (heap)”: what the kernel needs alone.',
     bytesPerRecord: 1_200,
   },
   {

@@ -82,6 +82,13 @@ export function missing(method: string, records: number, reason: string): Outcom
   return { method, records, samples: [], timeline: [], missing: reason }
 }
 
+/** Several runs, such as one for each size, as one; what else is known of them is that of the first. */
+export function merged(comparisons: readonly Comparison[]): Comparison {
+  const [first] = comparisons
+  if (first === undefined) throw new RangeError('there is no comparison to merge')
+  return { ...first, outcomes: comparisons.flatMap(({ outcomes }) => outcomes) }
+}
+
 /** Numbers of records that were compared, ascending. */
 export function sizesOf({ outcomes }: Comparison): number[] {
   return [...new Set(outcomes.map(({ records }) => records))].sort((a, b) => a - b)

@@ -69,15 +69,15 @@ function pausesOf(comparison: Comparison): Pause[] {
   )
 }
 
-/** Names at the right, where each line ends, moved apart where lines end near each other. */
-function endLabels(pauses: readonly Pause[], domain: Domain, last: number, height: number) {
+/** Names at the right, moved apart where lines end near each other. A line that ends before the others says where. */
+function endLabels(pauses: readonly Pause[], domain: Domain, last: number, height: number, narrow: boolean) {
   const ends = METHODS.flatMap((method) => pauses.filter((pause) => pause.method === method).slice(-1))
   const decades = Math.log10(domain.to / domain.from)
   const at = ends.map(({ pauseMs }) => height * (1 - Math.log10(pauseMs / domain.from) / decades))
   const placed = spreadLabels(at, LABEL_GAP, height)
-  return ends.map(({ method, pauseMs }, index) => ({
+  return ends.map(({ method, records, pauseMs }, index) => ({
     name: method.id,
-    text: `${method.label}  ${ms(pauseMs)}`,
+    text: `${method.label}${narrow ? '' : `  ${ms(pauseMs)}`}${records === last ? '' : ` (at ${size(records)})`}`,
     records: last,
     y: domain.from * 10 ** ((1 - (placed[index] ?? 0) / height) * decades),
   }))
@@ -91,10 +91,10 @@ const COLOUR = {
 }
 
 /** Pause by number of records, both logarithmic, a line for each method. */
-export function pauseChart(comparison: Comparison, width: number, height: number): Spec {
+export function pauseChart(comparison: Comparison, width: number, height: number, narrow: boolean): Spec {
   const pauses = pausesOf(comparison)
   const domain = powersAround(pauses.map(({ pauseMs }) => pauseMs))
-  const sizes = sizesOf(comparison)
+  const sizes = sizesOf(comparison).filter((one) => pauses.some(({ records }) => records === one))
   const last = sizes.at(-1) ?? 1
   const values = pauses.map(({ method, records, pauseMs }) => ({
     name: method.id,
@@ -141,8 +141,15 @@ export function pauseChart(comparison: Comparison, width: number, height: number
         },
       },
       {
-        data: { values: endLabels(pauses, domain, last, height) },
-        mark: { type: 'text', align: 'left', dx: 11, baseline: 'middle', fontWeight: 600 },
+        data: { values: endLabels(pauses, domain, last, height, narrow) },
+        mark: {
+          type: 'text',
+          align: 'left',
+          dx: 11,
+          baseline: 'middle',
+          fontWeight: 600,
+          fontSize: narrow ? 11 : 12.5,
+        },
         encoding: { x, y: { ...y, field: 'y' }, text: { field: 'text' }, color: COLOUR },
       },
     ],
@@ -233,7 +240,15 @@ export function barChart(bars: readonly Bar[], width: number, narrow: boolean, m
     scale: { domain: labels, paddingInner: narrow ? 0.62 : 0.4, paddingOuter: narrow ? 0.5 : 0.2 },
     axis: narrow
       ? null
-      : { title: null, labelLimit: 280, labelFontSize: 13, labelColor: TEXT, labelPadding: 8, ticks: false },
+      : {
+          title: null,
+          labelLimit: 0,
+          minExtent: 250,
+          labelFontSize: 13,
+          labelColor: TEXT,
+          labelPadding: 8,
+          ticks: false,
+        },
   }
   const x = { field: 'value', type: 'quantitative', scale: { domain: [0, most || 1], nice: false }, axis: null }
   const name = {

@@ -35,5 +35,5 @@ export const MARKS: Readonly<Record<Kind, string>> = {
 }
 
 export function markedLabel({ label, kind }: Method): string {
-  return MARKS[kind] === '' ? label : `${label} (${MARKS[kind]})`
+  return MARKS[kind] === '' ? label : `${label} · ${MARKS[kind]}`
 }

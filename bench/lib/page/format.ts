@@ -1,13 +1,13 @@
-/** Figures as text for people, three digits each. */
+/** Figures as text for people, three digits each; a unit never stands on the next line. */
 import { short } from '../report'
 
 export function ms(value: number): string {
-  return value < 1_000 ? `${short(value)} ms` : `${short(value / 1_000)} s`
+  return value < 1_000 ? `${short(value)}\u00a0ms` : `${short(value / 1_000)}\u00a0s`
 }
 
 export function bytes(value: number): string {
-  if (value >= 1e9) return `${short(value / 1e9)} GB`
-  return value >= 1e6 ? `${short(value / 1e6)} MB` : `${short(value / 1e3)} kB`
+  if (value >= 1e9) return `${short(value / 1e9)}\u00a0GB`
+  return value >= 1e6 ? `${short(value / 1e6)}\u00a0MB` : `${short(value / 1e3)}\u00a0kB`
 }
 
 export function whole(value: number): string {
@@ -16,17 +16,17 @@ export function whole(value: number): string {
 
 /** `10 k`, `1 M`. */
 export function size(records: number): string {
-  if (records >= 1e6) return `${short(records / 1e6)} M`
-  return records >= 1e3 ? `${short(records / 1e3)} k` : String(records)
+  if (records >= 1e6) return `${short(records / 1e6)}\u00a0M`
+  return records >= 1e3 ? `${short(records / 1e3)}\u00a0k` : String(records)
 }
 
 export function percent(part: number): string {
-  return `${short(part * 100)} %`
+  return `${short(part * 100)}\u00a0%`
 }
 
 /** How many times as much: `108 ×`. */
 export function times(ratio: number): string {
-  return `${ratio >= 10 ? whole(ratio) : ratio.toPrecision(2)} ×`
+  return `${ratio >= 10 ? whole(ratio) : ratio.toPrecision(2)}\u00a0×`
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }

@@ -11,9 +11,9 @@ import { STYLE } from './style'
 import { reportTables, sizeTable, targetTable } from './tables'
 import * as takeaways from './takeaways'
 
-const WIDE = 760
-const BARS_WIDE = 560
-const NARROW = 165
+const WIDE = 690
+const BARS_WIDE = 470
+const NARROW = 132
 const BARS_NARROW = 190
 const PAUSE_HEIGHT = 420
 const MULTIPLE = { width: 262, height: 120 }
@@ -22,8 +22,10 @@ function mark({ kind }: Method): string {
   return MARKS[kind] === '' ? '' : `<span class="mark ${kind}">${MARKS[kind]}</span>`
 }
 
-function section(heading: string, takeaway: string, body: string): string {
-  return `<section><h2>${escape(heading)}</h2><p class="takeaway">${escape(takeaway)}</p>${body}</section>`
+function section(heading: string, [message = '', ...rest]: takeaways.Takeaway, body: string): string {
+  const first = message === '' ? '' : `<p class="takeaway">${escape(message)}</p>`
+  const details = rest.length === 0 ? '' : `<p>${escape(rest.join(' '))}</p>`
+  return `<section><h2>${escape(heading)}</h2>${first}${details}${body}</section>`
 }
 
 /** Drawn twice: for a screen with width, and for one without, where letters must not shrink. */
@@ -44,10 +46,10 @@ async function multiples(draw: Draw, entries: readonly Entry[]): Promise<string>
     const { kept, delay } = summary
     const facts = [
       ...(delay === null ? [] : [`p99 ${ms(delay.p99Ms)}`]),
-      ...(kept === null ? [] : [`${percent(kept)} of the throughput kept`]),
-    ].join(', ')
+      ...(kept === null ? [] : [`${percent(kept)} kept`]),
+    ].join(' · ')
     figures.push(
-      `<figure><figcaption>${escape(method.label)}${mark(method)}<span>${facts}</span></figcaption>` +
+      `<figure><figcaption>${escape(method.label)}<span class="facts">${mark(method)}${facts}</span></figcaption>` +
         `${described(svg, `timeline-${method.id}`, `Delay with ${method.label}`, description)}</figure>`,
     )
   }
@@ -82,7 +84,7 @@ function pauseSection(draw: Draw, comparison: Comparison, records: number): Prom
   )
   const description = `Pause by number of records for each method, both scales logarithmic. At ${whole(records)} records: ${facts.join('; ')}.`
   return chart(draw, 'pause', 'Pause against number of records', description, (narrow) =>
-    pauseChart(comparison, narrow ? NARROW : WIDE, PAUSE_HEIGHT),
+    pauseChart(comparison, narrow ? NARROW : WIDE, PAUSE_HEIGHT, narrow),
   )
 }
 
@@ -144,7 +146,7 @@ export async function makePage(comparison: Comparison, reports: readonly Report[
     section(
       `What the event loop feels around one snapshot, ${at}`,
       takeaways.timelineTakeaway(comparison, records),
-      '<p class="quiet">Time between two turns of the loop, logarithmic and the same scale for all; each has a time axis of its own, on which the snapshot is shaded.</p>' +
+      '<p class="quiet">Time between two turns of the loop, logarithmic and the same scale for all; each has a time axis of its own, on which the snapshot is shaded. Above: the 99th percentile of the delay meanwhile, and the throughput kept.</p>' +
         (await multiples(draw, entries)),
     ),
     section(
@@ -163,10 +165,10 @@ export async function makePage(comparison: Comparison, reports: readonly Report[
       await barSection(draw, 'memory', 'Memory copied or risen during a snapshot', byValue(memory, 1)),
     ),
     section('The numbers', takeaways.targetsTakeaway(comparison), numbers(comparison)),
-    section('How it was measured', '', HOW.map((text) => `<p>${escape(text)}</p>`).join('') + methodList(comparison)),
-    ...(reports.length === 0 ? [] : [section('Other measurements', '', reports.map(reportTables).join(''))]),
+    section('How it was measured', [], HOW.map((text) => `<p>${escape(text)}</p>`).join('') + methodList(comparison)),
+    ...(reports.length === 0 ? [] : [section('Other measurements', [], reports.map(reportTables).join(''))]),
   ]
-  return document(takeaways.lead(comparison, records), environment(comparison), sections)
+  return document(takeaways.lead(comparison, records).join(' '), environment(comparison), sections)
 }
 
 function numbers(comparison: Comparison): string {
@@ -180,6 +182,6 @@ function document(summary: string, host: string, sections: readonly string[]): s
     `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">` +
     `<title>forksnap: ${title}</title><style>${STYLE}</style></head><body><main>` +
     `<header><h1>${title}</h1><p class="lead">${escape(summary)}</p><p class="quiet">${host}</p></header>` +
-    `${sections.join('').replaceAll('<p class="takeaway"></p>', '')}</main></body></html>\n`
+    `${sections.join('')}</main></body></html>\n`
   )
 }

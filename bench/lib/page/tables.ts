@@ -3,7 +3,7 @@ import { methodOf } from '../compare/methods'
 import { type Comparison, type Outcome, summaryOf, targetsOf } from '../compare/results'
 import { type Report, short } from '../report'
 import { spread } from '../statistics'
-import { markedLabel } from './focus'
+import { MARKS } from './focus'
 import { escape, whole } from './format'
 
 interface Column {
@@ -21,9 +21,9 @@ const COLUMNS: readonly Column[] = [
   { head: 'p99.9', unit: 'ms', value: ({ delay }) => delay?.p999Ms },
   { head: 'gap without', unit: 'ms', value: ({ quiet }) => quiet?.maxMs },
   { head: 'total', unit: 's', value: ({ totalMs }) => totalMs, factor: 1e-3 },
-  { head: 'rate', unit: 'k records/s', value: ({ rowsPerSecond }) => rowsPerSecond, factor: 1e-3 },
+  { head: 'rate', unit: 'k/s', value: ({ rowsPerSecond }) => rowsPerSecond, factor: 1e-3 },
   { head: 'file', unit: 'MB', value: ({ bytes }) => bytes, factor: 1e-6 },
-  { head: 'load before', unit: 'k ops/s', value: ({ rateBefore }) => rateBefore, factor: 1e-3 },
+  { head: 'load before', unit: 'k/s', value: ({ rateBefore }) => rateBefore, factor: 1e-3 },
   { head: 'kept', unit: '%', value: ({ kept }) => kept, factor: 100 },
   { head: 'copied on write', unit: 'MB', value: ({ copiedBytes }) => copiedBytes, factor: 1e-6 },
   { head: 'memory risen', unit: 'MB', value: ({ extraBytes }) => extraBytes, factor: 1e-6 },
@@ -38,7 +38,8 @@ function table(caption: string, heads: readonly string[], rows: readonly string[
 }
 
 function rowOf(outcome: Outcome): string {
-  const name = `<th scope="row">${escape(markedLabel(methodOf(outcome.method)))}</th>`
+  const { label, kind } = methodOf(outcome.method)
+  const name = `<th scope="row" class="name">${escape(label)}<small>${MARKS[kind]}</small></th>`
   if (outcome.missing !== undefined) {
     return `<tr>${name}<td class="missing" colspan="${COLUMNS.length}">left out: ${escape(outcome.missing)}</td></tr>`
   }
