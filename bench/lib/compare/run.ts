@@ -60,7 +60,8 @@ export function reasonAgainst(method: Method, records: number, available: number
 }
 
 function environmentOf(id: string): NodeJS.ProcessEnv {
-  const library = id === 'packed' ? packedHeapLibrary() : {}
+  if (id !== 'packed') return process.env
+  const library = packedHeapLibrary()
   return 'path' in library ? packedHeapEnvironment(process.env, library.path, false) : process.env
 }
 
