@@ -1,4 +1,5 @@
 /** forksnap over the same orders as numbers: names become their numbers, a signature of 32 digits two numbers of 8 bytes. */
+import { setTimeout } from 'node:timers/promises'
 import { Arena } from '../../../src/arena/arena'
 import type { ArenaTable } from '../../../src/arena/table'
 import { forksnapSession } from './heap'
@@ -23,6 +24,8 @@ const SCHEMA = {
 /** What the table needs in all, its list of free rows included; more than that by itself takes address space only. */
 const ROW_BYTES = 80
 const REGION_BYTES_MIN = 64 * 2 ** 20
+const COLLAPSE_MS = 1
+const REST_MS = 4
 
 class ArenaState implements State {
   constructor(private readonly table: ArenaTable<typeof SCHEMA>) {}
@@ -61,12 +64,17 @@ function filled(arena: Arena, records: number): ArenaTable<typeof SCHEMA> {
   return table
 }
 
-export function startArena(records: number, folder: string): Promise<Session> {
+export async function startArena(records: number, folder: string): Promise<Session> {
   const arena = new Arena({ bytes: Math.max(REGION_BYTES_MIN, records * ROW_BYTES) })
   const table = filled(arena, records)
-  return forksnapSession(
+  const session = await forksnapSession(
     folder,
     (slice) => void table.write(slice, 'orders'),
     () => new Load(new ArenaState(table)),
   )
+  // As a program would after each snapshot: writes have split huge pages meanwhile.
+  const settled = async (): Promise<void> => {
+    while (!arena.collapse(COLLAPSE_MS)) await setTimeout(REST_MS)
+  }
+  return { ...session, settled }
 }
