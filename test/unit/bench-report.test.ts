@@ -1,7 +1,7 @@
 import type { Sample } from '../../bench/lib/compare/method'
 import { METHODS } from '../../bench/lib/compare/methods'
 import { type Comparison, merged, missing, outcomeOf } from '../../bench/lib/compare/results'
-import type { Spec } from '../../bench/lib/page/charts'
+import { type Spec, timeTicks } from '../../bench/lib/page/charts'
 import { described } from '../../bench/lib/page/figure'
 import { focusOf } from '../../bench/lib/page/focus'
 import { spreadLabels } from '../../bench/lib/page/labels'
@@ -146,6 +146,13 @@ describe('parts of the report', () => {
     expect(spreadLabels([0, 1, 2], 10, 100)).toEqual([0, 10, 20])
     expect(spreadLabels([100, 98, 40], 10, 100)).toEqual([100, 90, 40])
     expect(spreadLabels([20, 26, 32], 10, 100)).toEqual([16, 26, 36])
+  })
+
+  it('has few round times on an axis, 0 among them', () => {
+    expect(timeTicks(780)).toEqual([0, 200, 400, 600])
+    expect(timeTicks(2_300)).toEqual([0, 1_000, 2_000])
+    expect(timeTicks(40)).toEqual([0, 10, 20, 30, 40])
+    expect(timeTicks(0)).toEqual([0])
   })
 
   it('refuses to describe what is no drawing', () => {

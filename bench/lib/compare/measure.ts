@@ -39,13 +39,15 @@ async function takeOne(session: Session, load: Running): Promise<Sample> {
   const extraBytes = ownMemory ? risen() : null
   await setTimeout(MARGIN_MS)
   const before = from - BEFORE_MS
+  // The turn in which the snapshot began is not one without a snapshot.
+  const quietEnd = load.turns.findLast((at) => at <= from) ?? from
   return {
     ...taken,
     totalMs: totalMs ?? to - from,
     extraBytes,
-    rateBefore: rateIn(load, before, from),
+    rateBefore: rateIn(load, before, quietEnd),
     rateDuring: rateIn(load, from, to),
-    delayBefore: delayIn(load, before, from),
+    delayBefore: delayIn(load, before, quietEnd),
     delayDuring: delayIn(load, from, to),
     timeline: timelineOf(load, from, from - MARGIN_MS, to + MARGIN_MS, PARTS),
   }

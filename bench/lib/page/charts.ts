@@ -162,6 +162,13 @@ export function timelineDomain(outcomes: readonly Outcome[]): Domain {
   return { from: SHORTEST_MS, to: powersAround([...longest, 1]).to }
 }
 
+/** About four times from 0 on, at a distance of 1, 2 or 5 times a power of ten. */
+export function timeTicks(lastMs: number): number[] {
+  const power = 10 ** Math.floor(Math.log10(Math.max(lastMs, 1) / 3))
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => lastMs / one < 4.5) ?? 10 * power
+  return Array.from({ length: Math.floor(lastMs / step) + 1 }, (_, tick) => tick * step)
+}
+
 /** The gaps around one snapshot; what is shaded is the snapshot, from its beginning to its end. */
 export function timelineChart(outcome: Outcome, domain: Domain, width: number, height: number): Spec {
   const values = outcome.timeline.map(([atMs, gapMs]) => ({ atMs, gapMs: Math.max(gapMs, domain.from) }))
@@ -174,7 +181,7 @@ export function timelineChart(outcome: Outcome, domain: Domain, width: number, h
     scale: { domain: [first, last], nice: false },
     axis: {
       labelExpr: "datum.value == 0 ? '0' : abs(datum.value) < 1000 ? datum.value + ' ms' : datum.value / 1000 + ' s'",
-      tickCount: 4,
+      values: timeTicks(last),
       title: null,
       grid: false,
     },
