@@ -35,15 +35,14 @@ async function run(method: string, records: number, rounds: number, folder: stri
 async function main(): Promise<void> {
   const [method = '', records, rounds] = process.argv.slice(2)
   const folder = mkdtempSync(join(tmpdir(), 'forksnap-compare-'))
-  try {
-    const samples = await run(method, Number(records), Number(rounds), folder)
-    process.stdout.write(JSON.stringify(samples) + '\n')
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  // Ended from outside it must still take its files and a redis-server with it.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+  const samples = await run(method, Number(records), Number(rounds), folder)
+  process.stdout.write(JSON.stringify(samples) + '\n')
 }
 
 main().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
+  process.exit(1)
 })
