@@ -28,6 +28,7 @@
         "native/uv_pool.cc",
         "native/v8_pool.cc",
         "native/waitpid.cc",
+        "native/write_back.cc",
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS"],

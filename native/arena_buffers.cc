@@ -12,6 +12,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "arena.h"
 #include "fork.h"
@@ -97,6 +98,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   int error = 0;
   ArenaHandle arena = Arena::Create(options, &error);
   if (arena == nullptr) ThrowNoMemory(info.Env(), error);
+  LivingArenas::Add(arena);
   return Napi::External<ArenaHandle>::New(info.Env(), new ArenaHandle(std::move(arena)),
                                           [](Napi::Env, ArenaHandle* handle) { delete handle; });
 }
@@ -151,6 +153,34 @@ Napi::Value Collapse(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), next);
 }
 
+// On a thread of libuv's pool, which no fork finds at work.
+class CollapseWork : public Napi::AsyncWorker {
+ public:
+  CollapseWork(const Napi::Function& callback, std::chrono::nanoseconds budget)
+      : Napi::AsyncWorker(callback, "forksnap:arenas"), budget_(budget) {}
+
+  void Execute() override { finished_ = LivingArenas::Collapse(budget_); }
+
+  std::vector<napi_value> GetResult(Napi::Env env) override {
+    return {env.Null(), Napi::Boolean::New(env, finished_)};
+  }
+
+ private:
+  const std::chrono::nanoseconds budget_;
+  bool finished_ = false;
+};
+
+// arenasCollapse(budgetMs, callback): all arenas of the process, a portion at least, until the budget is spent.
+void CollapseAll(const Napi::CallbackInfo& info) {
+  const std::chrono::duration<double, std::milli> budget(info[0].As<Napi::Number>().DoubleValue());
+  const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(budget);
+  // Deletes itself.
+  (new CollapseWork(info[1].As<Napi::Function>(), whole))->Queue();
+}
+
+// arenasLive(): whether there are arenas in this process.
+Napi::Value AnyLive(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), LivingArenas::Any()); }
+
 // arenaGiveBack(bytes): in a child, what was written and will not be read again; see WrittenPages. In any other process
 // it would destroy the state, so that it does nothing there.
 Napi::Value GiveBack(const Napi::CallbackInfo& info) {
@@ -170,6 +200,8 @@ void InitArenaBuffers(Napi::Env env, Napi::Object exports) {
   add("arenaStats", Stats);
   add("arenaCollapse", Collapse);
   add("arenaGiveBack", GiveBack);
+  add("arenasCollapse", CollapseAll);
+  add("arenasLive", AnyLive);
 }
 
 }  // namespace forksnap

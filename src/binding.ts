@@ -158,6 +158,11 @@ export interface NativeBinding {
   readonly WNOHANG: number
   ChildWatch: new (pid: number, onEnd: () => void) => ChildWatch
   flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean
+  /**
+   * Has the disk begin with these bytes of a file, or waits until it has them (Linux, `sync_file_range`); no substitute for a
+   * sync. False where there is no such call. Throws with the errno.
+   */
+  writeBack(fd: number, start: number, bytes: number, wait: boolean): boolean
   /** Null in a process whose heap is not packed (`forksnap exec`). */
   packedHeapStats(): PackedHeapStats | null
   /** On a thread of libuv's pool. One call at a time. */
@@ -173,6 +178,10 @@ export interface NativeBinding {
   arenaCollapse(arena: ArenaHandle, from: bigint, ms: number): bigint
   /** In a child, what was written and will not be read again; elsewhere nothing. Returns the bytes given back. */
   arenaGiveBack(bytes: Uint8Array): number
+  /** Whether there are arenas in this process, of whichever thread. */
+  arenasLive(): boolean
+  /** All of them, on a thread of libuv's pool, one call at a time; `finished` once all have been gone through. */
+  arenasCollapse(budgetMs: number, done: (error: null, finished: boolean) => void): void
 }
 
 let loaded: NativeBinding | undefined
@@ -218,7 +227,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'packedHeapCollapse' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'writeBack' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

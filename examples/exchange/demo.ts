@@ -3,9 +3,11 @@
  *
  *   npm run bench:engine -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
  *                           [--store file|postgres://...] [--log always|everysec|no|off] [--new-log] [--directory ./data]
+ *                           [--state heap|arena]
  *
  * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many. `--new-log`
  * is for a store that was run with `--log off` so far, or whose log is lost: the log begins anew after the newest slice.
+ * `--state arena` keeps the orders outside of V8's heap; either kind of state reads the slices of the other one.
  * Ctrl-C ends it with a last snapshot, also while the books are being filled, which the next start goes on with.
  */
 import os from 'node:os'
@@ -26,8 +28,8 @@ function drawRecovery(progress: RecoverProgress): void {
   else bar.draw('replaying', progress.entries / (progress.entries + Number(progress.lastId - progress.id)))
 }
 
-async function restore({ store, log }: Persistence, { seed, newLog }: Options): Promise<Recovered> {
-  const recovered = await recoverEngine({ store, log, seed, newLog, onProgress: drawRecovery })
+async function restore({ store, log }: Persistence, { seed, newLog, state }: Options): Promise<Recovered> {
+  const recovered = await recoverEngine({ store, log, seed, newLog, state, onProgress: drawRecovery })
   bar.clear()
   for (const line of recoveryLines(recovered.report)) console.log(line)
   return recovered
@@ -146,7 +148,7 @@ async function run(options: Options, persistence: Persistence, stop: Stop): Prom
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
   console.log(
-    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`,
+    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}, orders on ${options.state === 'heap' ? 'the heap' : 'an arena'}`,
   )
   const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)

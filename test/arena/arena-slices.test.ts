@@ -29,6 +29,14 @@ describe("slices of an arena's memory", () => {
     expect([0, 8 * MIB]).toContain(result.collapsed[1])
   })
 
+  withHugePages('that writes have split while a child lived are made huge again by themselves', async () => {
+    const result = await runFixture<{ collapsed: number[]; contents: number[][] }>('arena-slices', ['byItself'])
+    expect(result.collapsed[0]).toBe(8 * MIB)
+    // As above.
+    expect([0, 8 * MIB]).toContain(result.collapsed[1])
+    expect(result).toMatchObject({ after: [8 * MIB, 0], contents: Array(2).fill([1, 7]) })
+  })
+
   it('are recovered into an arena', async () => {
     const result = await runFixture('arena-slices', ['save'])
     expect(result).toEqual({
