@@ -161,9 +161,7 @@ class CollapseWork : public Napi::AsyncWorker {
 
   void Execute() override { finished_ = LivingArenas::Collapse(budget_); }
 
-  std::vector<napi_value> GetResult(Napi::Env env) override {
-    return {env.Null(), Napi::Boolean::New(env, finished_)};
-  }
+  std::vector<napi_value> GetResult(Napi::Env env) override { return {env.Null(), Napi::Boolean::New(env, finished_)}; }
 
  private:
   const std::chrono::nanoseconds budget_;

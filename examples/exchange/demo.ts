@@ -13,6 +13,7 @@
 import os from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { Snapshotter, type RecoverProgress, type RecoverReport, type Saved } from 'forksnap'
+import { ArenaOrders } from './arena-orders'
 import { openPersistence, readOptions, type Options, type Persistence } from './demo-options'
 import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
 import { metaOf, recoverEngine, writeEngine, type DemoMeta, type Recovered } from './persistence'
@@ -80,7 +81,9 @@ function makeSnapshotter(
     write: (slice) => writeEngine(engine, slice),
   })
   snapshotter.on('progress', ({ rows }) => {
-    const expected = engine.openOrders.size + 14 * engine.users.length
+    // Orders of an arena are no rows.
+    const orders = engine.orders instanceof ArenaOrders ? 0 : engine.openOrders.size
+    const expected = orders + 14 * engine.users.length
     bar.draw('the child is writing', rows / expected)
   })
   snapshotter.on('failed', (error) => {
