@@ -21,6 +21,7 @@
         "native/heap_inherit.cc",
         "native/packed_heap_link.cc",
         "native/quiesce.cc",
+        "native/replace_process.cc",
         "native/smaps.cc",
         "native/start_gate.cc",
         "native/status_page.cc",

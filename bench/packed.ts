@@ -27,7 +27,7 @@ function runRound(size: number, packed: boolean): PackedSamples {
   const output = execFileSync(process.execPath, [heapLimit, program, String(size), String(snapshots)], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: packed ? packedHeapEnvironment(process.env, library.path, false) : process.env,
+    env: { ...process.env, ...(packed ? packedHeapEnvironment(process.env, library.path, false) : {}) },
   })
   return JSON.parse(output) as PackedSamples
 }

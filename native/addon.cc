@@ -7,6 +7,7 @@
 #include "fork.h"
 #include "packed_heap_link.h"
 #include "quiesce.h"
+#include "replace_process.h"
 
 // Read from the file by src/binding.ts before it loads it: the addon uses V8's own interface, and in a Node with
 // another one it would not be refused, but crash.
@@ -22,6 +23,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   forksnap::InitFileLock(env, exports);
   forksnap::InitPackedHeap(env, exports);
   forksnap::InitArenaBuffers(env, exports);
+  forksnap::InitReplaceProcess(env, exports);
   return exports;
 }
 

@@ -162,6 +162,11 @@ export interface NativeBinding {
   packedHeapStats(): PackedHeapStats | null
   /** On a thread of libuv's pool. One call at a time. */
   packedHeapCollapse(budgetMs: number, done: (error: null, result: CollapseResult) => void): void
+  /**
+   * `execve()`: this process becomes that command, looked up in PATH, in its own environment with these changes. Does
+   * not return; throws with the errno's name as `code`.
+   */
+  replaceProcess(command: readonly string[], environment: Readonly<Record<string, string>>): never
   /** Throws with the code `LIMIT`, `NOT_ALLOWED` or the errno of mmap. */
   arenaOpen(bytes: number, maxBytes: number, hugePages: boolean): ArenaHandle
   /** Throws with the code `LIMIT` or the errno of mmap. */
@@ -218,7 +223,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'packedHeapCollapse' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'replaceProcess' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

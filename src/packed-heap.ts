@@ -36,11 +36,15 @@ export function packedHeapLibrary(): { readonly path: string } | { readonly prob
   return { path: found }
 }
 
-/** The environment in which a program's heap is packed. With `inherit` that holds for what the program starts, too. */
-export function packedHeapEnvironment(env: NodeJS.ProcessEnv, library: string, inherit: boolean): NodeJS.ProcessEnv {
+/** What to set in an environment so that a program's heap is packed. With `inherit` that of what it starts, too. */
+export function packedHeapEnvironment(
+  { LD_PRELOAD }: NodeJS.ProcessEnv,
+  library: string,
+  inherit: boolean,
+): Record<string, string> {
   // Last: a sanitizer's library insists on being first.
-  const preload = env.LD_PRELOAD ? `${env.LD_PRELOAD}:${library}` : library
-  return { ...env, LD_PRELOAD: preload, [OWN_PATH]: library, ...(inherit ? { [INHERIT]: '1' } : {}) }
+  const preload = LD_PRELOAD ? `${LD_PRELOAD}:${library}` : library
+  return { LD_PRELOAD: preload, [OWN_PATH]: library, ...(inherit ? { [INHERIT]: '1' } : {}) }
 }
 
 /** Bytes of this process's V8 heap that lie in huge pages' places, side by side; 0 where the heap is not packed. */

@@ -8,9 +8,7 @@ if (!onLinux && process.platform === 'linux' && process.arch === 'x64') throw ne
 
 function packed(inherit = false): Record<string, string> {
   if (!('path' in library)) throw new Error(library.problem)
-  const { LD_PRELOAD } = process.env
-  const environment = packedHeapEnvironment(LD_PRELOAD === undefined ? {} : { LD_PRELOAD }, library.path, inherit)
-  return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, value ?? '']))
+  return packedHeapEnvironment(process.env, library.path, inherit)
 }
 
 const MIB = 1 << 20
