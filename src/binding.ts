@@ -101,6 +101,9 @@ export interface CollapseResult {
   /** Pages of 2 MiB that are huge now, and those that the kernel refused. */
   made: number
   refused: number
+  /** The longest that one page took, in all and on a processor: meanwhile whoever maps memory waits. */
+  longestMs: number
+  longestCpuMs: number
   /** The end of the heap has been reached; the next call begins anew. */
   finished: boolean
   /** Neither the heap nor the kernel is of the kind: further calls are in vain. */

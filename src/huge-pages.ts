@@ -22,6 +22,24 @@ let ends = 0
 let midway = false
 let unsupported = false
 
+/** Pages made huge, those that the kernel refused, and the longest that one took: in all, and on a processor. */
+export interface CollapseFigures {
+  made: number
+  refused: number
+  longestMs: number
+  longestCpuMs: number
+}
+
+const noFigures = (): CollapseFigures => ({ made: 0, refused: 0, longestMs: 0, longestCpuMs: 0 })
+let figures = noFigures()
+
+/** What it took since the last call, for the benchmarks. */
+export function takeCollapseFigures(): CollapseFigures {
+  const taken = figures
+  figures = noFigures()
+  return taken
+}
+
 /** Whether the process exists, as a zombie too: its pages may not be free yet. */
 function exists(pid: number): boolean {
   try {
@@ -47,11 +65,15 @@ function step(): void {
   // Shared pages would be copied here and not become the child's.
   if (working || shared()) return
   working = true
-  binding().packedHeapCollapse(BUDGET_MS, (_, { finished, unsupported: refused }) => {
+  binding().packedHeapCollapse(BUDGET_MS, (_, result) => {
     working = false
-    unsupported ||= refused
-    midway = !finished
-    if (finished && ends > 0) ends--
+    figures.made += result.made
+    figures.refused += result.refused
+    figures.longestMs = Math.max(figures.longestMs, result.longestMs)
+    figures.longestCpuMs = Math.max(figures.longestCpuMs, result.longestCpuMs)
+    unsupported ||= result.unsupported
+    midway = !result.finished
+    if (result.finished && ends > 0) ends--
     if (ends > 0 && !unsupported && living === 0) rest()
   })
 }

@@ -1,4 +1,5 @@
 import { availableParallelism, cpus, loadavg, release } from 'node:os'
+import { isPacked } from './packed-heap'
 import { spread } from './statistics'
 
 /** What the benchmarks print: a table of medians, and whether each target is met. A benchmark measures and never fails. */
@@ -37,6 +38,7 @@ function host() {
     cores: availableParallelism(),
     cpu: cpus()[0]?.model ?? 'unknown',
     system: `${process.platform} ${release()}`,
+    packedHeap: isPacked(),
     loadAverage: Number((loadavg()[0] ?? 0).toFixed(1)),
   }
 }
@@ -48,9 +50,10 @@ export function printReport(report: Report, json: boolean): void {
     console.log(JSON.stringify({ ...report, host: host(), figures, targets }))
     return
   }
-  const { node, cores, cpu, system, loadAverage } = host()
+  const { node, cores, cpu, system, packedHeap, loadAverage } = host()
   console.log(`${report.bench}: ${report.subject}`)
   console.log(`Node ${node}, ${cores} cores (${cpu}), ${system}, load average ${loadAverage}`)
+  if (packedHeap) console.log('with the heap packed into huge pages')
   console.log(tableOf(report.figures))
   for (const target of report.targets) {
     const sign = target.kind === 'at-most' ? '<=' : '>='
