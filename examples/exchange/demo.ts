@@ -13,6 +13,7 @@ import { setImmediate } from 'node:timers/promises'
 import { Snapshotter, type RecoverProgress, type RecoverReport, type Saved } from 'forksnap'
 import { openPersistence, readOptions, type Options, type Persistence } from './demo-options'
 import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
+import { heapLine } from './heap'
 import { metaOf, recoverEngine, writeEngine, type DemoMeta, type Recovered } from './persistence'
 import { Stop } from './demo-stop'
 import { flowTime, SteadyFlow } from './steady-flow'
@@ -151,6 +152,7 @@ async function run(options: Options, persistence: Persistence, stop: Stop): Prom
   const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)
   const snapshotter = makeSnapshotter(persistence, state, options.interval, fillTo)
+  console.log(heapLine(snapshotter))
   reportSnapshots(snapshotter, options.snapshots, stop)
   await snapshotter.start()
   if (!stop.isAsked) await trade(state, options, snapshotter, stop)

@@ -11,6 +11,7 @@
 import os from 'node:os'
 import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
 import type { Span } from './load/latency'
+import { heapLine } from './heap'
 import { startLoadProcess } from './load/process'
 import { explain } from './server/report'
 import { listenForStop } from './server/signals'
@@ -69,6 +70,7 @@ async function start({ directory, port, statusPort, interval }: StartOptions): P
     status: startStatusServer,
   })
   const { engine, recovered } = exchange
+  say(heapLine(exchange.snapshotter))
   for (const line of recoveryLines(recovered)) say(line)
   say(
     recovered.position === 0n
