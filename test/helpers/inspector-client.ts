@@ -34,6 +34,10 @@ export class InspectorClient {
 
   private constructor(private readonly socket: Socket) {
     socket.on('data', (data: Buffer) => this.#read(data))
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      for (const answer of this.#waiting.values()) answer({ error: { message: 'the program has gone' } })
+    })
   }
 
   /** By the address that Node tells at its start. */
@@ -58,6 +62,7 @@ export class InspectorClient {
     const answer = new Promise<Message>((resolve) => this.#waiting.set(id, resolve))
     this.socket.write(frameOf(TEXT, JSON.stringify({ id, method, params })))
     const { result, error } = await answer
+    this.#waiting.delete(id)
     if (error !== undefined) throw new Error(`${method}: ${error.message}`)
     return result
   }
