@@ -18,7 +18,7 @@ import { printReport, type Figure, type Target } from './lib/report'
 import { median } from './lib/statistics'
 
 const root = packageRoot()
-const JEST_TESTS = ['test/unit/binding', 'test/unit/slice']
+const JEST_TESTS = ['binding', 'oplog-decode', 'slice-round-trip'].map((name) => `test/unit/${name}`)
 
 const loads: Record<string, readonly string[]> = {
   compile: [join(root, 'node_modules/typescript/lib/tsc.js'), '-p', join(root, 'tsconfig.json'), '--noEmit'],

@@ -7,7 +7,7 @@ interface Entry {
 }
 
 const KEPT = 300_000
-const ROUNDS = 60
+const ROUNDS = 20
 const PER_ROUND = 100_000
 
 const table = new Map<number, Entry>()
