@@ -475,7 +475,6 @@ void PackedRegion::WarmHugePage() {
     if (start > base) kernel::Unmap(base, start - base);
     if (base + kGroup > start) kernel::Unmap(start + kGroup, base + kGroup - start);
     kernel::Advise(start, kGroup, MADV_HUGEPAGE);
-    kernel::Advise(start, kGroup, MADV_DONTFORK);
     scratch_ = start;
   }
   *reinterpret_cast<volatile char*>(scratch_) = 0;
