@@ -12,7 +12,13 @@
 #include <utility>
 #include <vector>
 
+#ifdef __APPLE__
+#include <crt_externs.h>
+// Only the executable may name the variable itself.
+#define environ (*_NSGetEnviron())
+#else
 extern "C" char** environ;
+#endif
 
 namespace forksnap {
 
