@@ -118,6 +118,7 @@ async function trade(
   stop: Stop,
 ): Promise<void> {
   const load = new SteadyFlow(flow, engine, rate, (operations) => snapshotter.changed(operations))
+  console.log(heapLine(snapshotter))
   console.log(
     `trading at ${count(rate)} operations a second, a snapshot every ${interval / 1000} s; Ctrl-C ends with a last one`,
   )
@@ -152,7 +153,6 @@ async function run(options: Options, persistence: Persistence, stop: Stop): Prom
   const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)
   const snapshotter = makeSnapshotter(persistence, state, options.interval, fillTo)
-  console.log(heapLine(snapshotter))
   reportSnapshots(snapshotter, options.snapshots, stop)
   await snapshotter.start()
   if (!stop.isAsked) await trade(state, options, snapshotter, stop)
