@@ -6,6 +6,7 @@
 #include "file_lock.h"
 #include "fork.h"
 #include "packed_heap_link.h"
+#include "parent_cost.h"
 #include "quiesce.h"
 
 // Read from the file by src/binding.ts before it loads it: the addon uses V8's own interface, and in a Node with
@@ -21,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   forksnap::InitChildWatch(env, exports);
   forksnap::InitFileLock(env, exports);
   forksnap::InitPackedHeap(env, exports);
+  forksnap::InitParentCost(env, exports);
   forksnap::InitArenaBuffers(env, exports);
   return exports;
 }

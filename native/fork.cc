@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -19,6 +20,7 @@
 #include "start_gate.h"
 #include "status_page.h"
 #include "threads.h"
+#include "v8_gc.h"
 #include "v8_pool.h"
 
 namespace forksnap {
@@ -45,10 +47,21 @@ double MsSince(Clock::time_point since) {
 bool in_child = false;
 StatusPage* child_page = nullptr;
 pid_t parent_of_child = 0;
+// As it was at the fork.
+GcFigures parent_gc;
+
+// The system counts a child's faults from 0.
+uint64_t Faults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_minflt);
+}
 
 [[noreturn]] void ExitChild(Outcome outcome, int code, const char* message, size_t length) {
   if (child_page != nullptr) {
     child_page->MeasureCow(true);
+    const GcFigures& gc = CurrentGcFigures();
+    child_page->SetCost(Faults(), gc.young - parent_gc.young, gc.full - parent_gc.full);
     child_page->SetOutcome(outcome, message, length);
   }
   // exit() would join threads that do not exist here and run the parent's handlers.
@@ -238,6 +251,7 @@ Napi::Value ForkAndRun(const Napi::CallbackInfo& info) {
   if (!page->valid()) throw Napi::Error::New(env, "the status page is closed");
   const Napi::Function main = info[2].As<Napi::Function>();
   child_page = page;
+  parent_gc = CurrentGcFigures();
   const ForkResult result = ForkHeld(Quiescence::Get(), setup);
   if (result.pid != 0) {
     child_page = nullptr;
@@ -363,6 +377,9 @@ Napi::Value ReadPage(const Napi::CallbackInfo& info) {
   result["rows"] = static_cast<double>(state.rows);
   result["bytes"] = static_cast<double>(state.bytes);
   result["cowBytes"] = static_cast<double>(state.cow_bytes);
+  result["faults"] = static_cast<double>(state.faults);
+  result["youngGcs"] = static_cast<double>(state.young_gcs);
+  result["fullGcs"] = static_cast<double>(state.full_gcs);
   result["beats"] = static_cast<double>(state.beats);
   result["outcome"] = static_cast<uint32_t>(state.outcome);
   result["message"] = state.message;

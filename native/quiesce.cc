@@ -7,6 +7,7 @@
 #include "heap_inherit.h"
 #include "loop_callback.h"
 #include "uv_pool.h"
+#include "v8_gc.h"
 #include "v8_pool.h"
 
 namespace forksnap {
@@ -369,7 +370,7 @@ Napi::Value ExcusePool(const Napi::CallbackInfo& info) {
 void RegisterIsolate(const Napi::CallbackInfo&) { RegisterCurrentIsolate(); }
 
 Napi::Value GetFullGcCount(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(FullGcCount()));
+  return Napi::Number::New(info.Env(), static_cast<double>(CurrentGcFigures().full));
 }
 
 }  // namespace

@@ -19,6 +19,9 @@ struct StatusPage::Shared {
   std::atomic<uint64_t> rows{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> cow_bytes{0};
+  std::atomic<uint64_t> faults{0};
+  std::atomic<uint64_t> young_gcs{0};
+  std::atomic<uint64_t> full_gcs{0};
   std::atomic<uint64_t> beats{0};
   std::atomic<uint32_t> outcome{0};
   uint32_t message_length = 0;
@@ -87,6 +90,12 @@ void StatusPage::MeasureCow(bool force) {
   shared_->beats.fetch_add(1, std::memory_order_release);
 }
 
+void StatusPage::SetCost(uint64_t faults, uint64_t young_gcs, uint64_t full_gcs) {
+  shared_->faults.store(faults, std::memory_order_relaxed);
+  shared_->young_gcs.store(young_gcs, std::memory_order_relaxed);
+  shared_->full_gcs.store(full_gcs, std::memory_order_relaxed);
+}
+
 bool StatusPage::SetResult(const void* data, size_t length) {
   if (length > kResultMax) return false;
   memcpy(shared_->result, data, length);
@@ -110,6 +119,9 @@ StatusPage::State StatusPage::Read() const {
   state.rows = shared_->rows.load(std::memory_order_relaxed);
   state.bytes = shared_->bytes.load(std::memory_order_relaxed);
   state.cow_bytes = shared_->cow_bytes.load(std::memory_order_relaxed);
+  state.faults = shared_->faults.load(std::memory_order_relaxed);
+  state.young_gcs = shared_->young_gcs.load(std::memory_order_relaxed);
+  state.full_gcs = shared_->full_gcs.load(std::memory_order_relaxed);
   // The child's memory is the child's word: a length is never trusted beyond the field.
   if (outcome != 0) {
     state.message.assign(shared_->message, std::min<size_t>(shared_->message_length, kMessageMax));

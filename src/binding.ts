@@ -25,6 +25,10 @@ export interface PageState {
   rows: number
   bytes: number
   cowBytes: number
+  /** The child's own, from the fork to its end: page faults and collections; 0 before. */
+  faults: number
+  youngGcs: number
+  fullGcs: number
   /** Grows with every sign of life. */
   beats: number
   outcome: number
@@ -107,6 +111,20 @@ export interface CollapseResult {
   unsupported: boolean
 }
 
+/** Totals of this process, each from some moment before the first call on. */
+export interface NativeCost {
+  /** Page faults that needed no disk, of all threads. */
+  faults: number
+  youngGcs: number
+  fullGcs: number
+  /** Times that marking in steps began. */
+  markings: number
+  /** Whether such marking is under way now. */
+  marking: boolean
+  /** Of the main thread, in milliseconds. */
+  gcMs: number
+}
+
 export interface NativeWaitStatus {
   pid: number
   exited: boolean
@@ -139,6 +157,10 @@ export interface NativeBinding {
   registerIsolate(): void
   /** Full collections of the main thread's heap, counted from the first call on. */
   fullGcCount(): number
+  costSoFar(): NativeCost
+  /** Whether V8 puts full collections off, within bounds of its own; see `native/v8_gc.h`. */
+  deferFullGc(defer: boolean): void
+  readonly pageBytes: number
   fork(options: NativeForkOptions, page: StatusPage, main: () => void): NativeForkResult
   forkBare(options: NativeForkOptions, waitMs: number): NativeForkResult
   isInChild(): boolean
@@ -218,7 +240,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'packedHeapCollapse' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'costSoFar' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

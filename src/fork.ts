@@ -2,6 +2,7 @@ import {
   binding,
   Outcome,
   type NativeBinding,
+  type NativeCost,
   type NativeForkOptions,
   type PageState,
   type StatusPage,
@@ -13,7 +14,9 @@ import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
 import { asForkFailed, forkFailed } from './fork-failed'
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
+import { DEFER_FULL_GC_MS, markingOver, putOffFullGcs } from './full-gc'
 import { measureLoopDelay } from './loop-delay'
+import { parentCost } from './parent-cost'
 import { assertSupported } from './platform'
 import { bareChildBegan } from './huge-pages'
 import { aborted, AGAIN, isQuiescing, quiesce } from './quiesce'
@@ -49,9 +52,12 @@ function resultOf<P, V>(job: ForkJob<P, V>): ResultCodec<V> {
   return job.result ?? (clonedResult as ResultCodec<V>)
 }
 
-interface Forked<P> extends ForkInfo {
+interface Forked<P> {
+  readonly info: ForkInfo
   readonly prepared: P
   readonly reaper: Reaper
+  readonly costs: { readonly paused: NativeCost; readonly forked: NativeCost }
+  readonly childDelay: ReturnType<typeof measureLoopDelay>
 }
 
 /** The synchronous part: the caller's hook, the last look, the fork. In the child it does not return. */
@@ -65,6 +71,7 @@ function forkNow<P, V>(
   const native = binding()
   const child = job.child ?? {}
   const options = nativeOptions(job.keepFds ?? [], child, false)
+  const paused = native.costSoFar()
   const before = performance.now()
   const prepared = job.prepare()
   const prepareMs = performance.now() - before
@@ -83,16 +90,12 @@ function forkNow<P, V>(
   }
   const { pid, lookMs, inheritMs, forkMs, restoreMs, releaseMs } = result
   const reaper = new Reaper(pid)
-  return {
-    prepared,
-    pid,
-    reaper,
-    forkMs,
-    pauseMs: performance.now() - pausedMs,
-    pauseParts: { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs },
-    quiesceMs: pausedMs - startedMs,
-    parkedMs,
-  }
+  const forked = native.costSoFar()
+  const childDelay = measureLoopDelay()
+  const pauseParts = { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs }
+  const pauseMs = performance.now() - pausedMs
+  const info = { pid, forkMs, pauseMs, pauseParts, quiesceMs: pausedMs - startedMs, parkedMs }
+  return { prepared, reaper, info, costs: { paused, forked }, childDelay }
 }
 
 const outcomeText: Record<number, string> = {
@@ -187,8 +190,7 @@ async function attend<P, V>(
   if (job.signal?.aborted) abort()
   guard.start()
   try {
-    const { prepared: _prepared, reaper: _reaper, ...info } = forked
-    callBack(() => job.onForked?.(info))
+    callBack(() => job.onForked?.(forked.info))
     const end = await reaper.ended
     return { end, killed }
   } finally {
@@ -209,16 +211,24 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   refuseInChild(native)
   if (job.signal?.aborted) throw aborted(job.signal)
   rehearse(() => nativeOptions([], {}, false))
+  const deferFullGcMs = job.deferFullGcMs ?? DEFER_FULL_GC_MS
+  if (deferFullGcMs > 0) await markingOver(job.signal)
   const startedMs = performance.now()
+  const begun = native.costSoFar()
   const page = openPage(native)
   const delay = measureLoopDelay()
+  // From before the fork on: marking that begins while the threads are brought to rest would go on beside the child.
+  const allowFullGcs = putOffFullGcs(deferFullGcMs)
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
     const forked = await quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
     const forkedMs = performance.now()
-    const { prepared, reaper: _reaper, ...info } = forked
+    const { prepared, info, costs } = forked
     const { end, killed } = await attend(job, page, forked)
     const endedMs = performance.now()
+    const ended = native.costSoFar()
+    allowFullGcs()
+    const childDelay = forked.childDelay.stop()
     const state = native.readPage(page)
     const error = childError(end, state, info.pid, killed, job)
     if (error !== undefined) throw error
@@ -236,8 +246,11 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
       rows: state.rows,
       bytes: state.bytes,
       cowBytes: state.cowBytes,
+      childCost: { faults: state.faults, young: state.youngGcs, full: state.fullGcs },
+      ...parentCost([begun, costs.paused, costs.forked, ended], await childDelay),
     }
   } finally {
+    allowFullGcs()
     native.closePage(page)
     void delay.stop()
   }

@@ -3,6 +3,7 @@ import * as check from './checks'
 import { checkChildOptions } from './child-options'
 import { invalidArgument, TIMER_MS_MAX } from './checks'
 import type { ChildOptions } from './fork-job'
+import { DEFER_FULL_GC_MS } from './full-gc'
 import type { SavePoint } from './save-points'
 import type { SliceMeta, SliceWriter } from './slice/types'
 import type { SliceStore } from './store/store'
@@ -81,6 +82,12 @@ export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
   readonly warmUp?: WarmUpOptions | false
   /** How the child is set up. */
   readonly child?: ChildOptions
+  /**
+   * While a child lives V8 is asked to begin no full collection, which would write to pages all over the heap and so copy
+   * them, for so many milliseconds at most; 0 = not at all. Garbage piles up meanwhile, up to half of what the heap holds, or
+   * half of what is left to `--max-old-space-size`: then V8 collects as ever. Default 60,000.
+   */
+  readonly deferFullGcMs?: number
   /** Milliseconds between `progress` events, 1 to 2^31 - 1. Default 100. */
   readonly progressMs?: number
 }
@@ -107,6 +114,7 @@ const DEFAULTS = {
   },
   retry: { attempts: Infinity, initialMs: 5_000, maxMs: 60_000, factor: 2 },
   warmUp: { rows: 200_000, ms: 1_000, passMs: 8 },
+  deferFullGcMs: DEFER_FULL_GC_MS,
   progressMs: 100,
 } as const
 
@@ -122,6 +130,7 @@ const KEYS: readonly (keyof SnapshotterOptions)[] = [
   'stopWritesOnSaveError',
   'warmUp',
   'child',
+  'deferFullGcMs',
   'progressMs',
 ]
 
@@ -134,6 +143,8 @@ export function resolveOptions<M extends SliceMeta>(options: SnapshotterOptions<
   if (options.log !== undefined) check.checkMethods('log', options.log, ['sync'])
   const intervalMs = options.intervalMs ?? DEFAULTS.intervalMs
   check.checkWhole('intervalMs', intervalMs, 0, TIMER_MS_MAX)
+  const deferFullGcMs = options.deferFullGcMs ?? DEFAULTS.deferFullGcMs
+  check.checkWhole('deferFullGcMs', deferFullGcMs, 0, TIMER_MS_MAX)
   const progressMs = options.progressMs ?? DEFAULTS.progressMs
   check.checkWhole('progressMs', progressMs, 1, TIMER_MS_MAX)
   const stopWritesOnSaveError = options.stopWritesOnSaveError ?? true
@@ -151,6 +162,7 @@ export function resolveOptions<M extends SliceMeta>(options: SnapshotterOptions<
     stopWritesOnSaveError,
     warmUp: options.warmUp === false ? undefined : warmUpOf(options.warmUp ?? {}),
     child: checkChildOptions('child', options.child ?? {}),
+    deferFullGcMs,
     progressMs,
   }
 }

@@ -7,6 +7,7 @@ import { ForksnapError, isForksnapError } from './errors'
 import { step } from './failpoint'
 import { runFork } from './fork'
 import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
+import { markingOver, putOffFullGcs } from './full-gc'
 import { measureLoopDelay } from './loop-delay'
 import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
@@ -75,7 +76,7 @@ async function take<M extends SliceMeta>(
   throwIfAborted(signal)
   const sink = await createSink(options, signal, hooks)
   try {
-    const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
+    const { outcome, attempts, warmed } = await forkWarm(options, warmUp, sink, signal, hooks)
     const longestGapMs = await longestGap()
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
@@ -135,13 +136,30 @@ async function explained(sink: SliceSink, error: unknown): Promise<unknown> {
 
 function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>) {
   const { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs } = outcome
-  return { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs }
+  const { faults, copiedBytesMax, collections, childDelay, childCost } = outcome
+  const cost = { faults, copiedBytesMax, collections, childDelay, childCost }
+  return { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs, ...cost }
 }
 
 /** Thrown in the tick of the fork, out of which only an exception leads without a fork. */
 const COLD = new Error('a full collection has undone the warm-up')
 /** After so many warm-ups that a full collection undid, the child goes as it is. */
 const WARM_UPS_MAX = 3
+
+/** The warm-up and the fork without a full collection if that can be had: it would undo the one and burden the other. */
+async function forkWarm<M extends SliceMeta>(
+  options: ResolvedOptions<M>,
+  ...rest: [warmUp: WarmUp, sink: SliceSink, signal: AbortSignal, hooks: TakeHooks]
+) {
+  const ms = isSupported() ? options.deferFullGcMs : 0
+  if (ms > 0) await markingOver(rest[2])
+  const allowFullGcs = putOffFullGcs(ms)
+  try {
+    return await forkWhenWarm(options, ...rest)
+  } finally {
+    allowFullGcs()
+  }
+}
 
 /**
  * Warms the writer up and forks. A full collection throws optimised code away, and in a child nothing would be optimised
@@ -235,6 +253,7 @@ function forkJob<M extends SliceMeta>(
     keepFds: [sink.fd],
     child: options.child,
     limits: { quiesceMs, stallMs, totalMs },
+    deferFullGcMs: options.deferFullGcMs,
     signal,
     onForked: (info) => {
       sink.forked?.()

@@ -42,7 +42,17 @@ describe("the addon's type", () => {
     const page = native.openPage()
     const state = native.readPage(page)
     expect(Object.keys(state).sort()).toEqual([...membersOf('binding.ts', 'PageState').keys()].sort())
-    expect(state).toEqual({ rows: 0, bytes: 0, cowBytes: 0, beats: 0, outcome: Outcome.running, message: '' })
+    expect(state).toEqual({
+      rows: 0,
+      bytes: 0,
+      cowBytes: 0,
+      faults: 0,
+      youngGcs: 0,
+      fullGcs: 0,
+      beats: 0,
+      outcome: Outcome.running,
+      message: '',
+    })
     expect(native.readPageResult(page)).toHaveLength(0)
     native.closePage(page)
     native.closePage(page)
