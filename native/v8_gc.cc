@@ -61,7 +61,9 @@ void DeferFullGc(bool defer) {
 #if V8_MAJOR_VERSION >= 13
   isolate->SetIsLoading(defer);
 #else
-  isolate->SetRAILMode(defer ? v8::PERFORMANCE_LOAD : v8::PERFORMANCE_ANIMATION);
+  // Asked for a second time it would keep the time of the first.
+  isolate->SetRAILMode(v8::PERFORMANCE_ANIMATION);
+  if (defer) isolate->SetRAILMode(v8::PERFORMANCE_LOAD);
 #endif
 }
 
