@@ -22,6 +22,7 @@ namespace {
 
 // V8's own interface and not Node-API's external buffers: those give a block back one turn of the loop after it was let
 // go, and cannot be transferred. Both interfaces use one kind of handle, and Node itself converts it like this.
+// NOLINTBEGIN(bugprone-sizeof-expression): a handle is a pointer, and it is the pointer that is copied.
 v8::Local<v8::Value> ToV8(napi_value value) {
   v8::Local<v8::Value> local;
   static_assert(sizeof local == sizeof value, "a handle of V8 is one of Node-API");
@@ -34,6 +35,7 @@ napi_value FromV8(v8::Local<v8::Value> local) {
   memcpy(&value, &local, sizeof value);
   return value;
 }
+// NOLINTEND(bugprone-sizeof-expression)
 
 // A buffer's hold on its arena: V8 has it as long as there is a buffer, in this or another thread, or anybody else
 // whom the memory was given to, and then calls Drop() on any thread.
@@ -59,7 +61,7 @@ bool ExternalBuffersAllowed(Napi::Env env) {
   napi_value ignored = nullptr;
   const auto drop = [](napi_env, void* data, void*) { delete static_cast<char*>(data); };
   const napi_status status = napi_create_external_arraybuffer(env, byte.get(), 1, drop, nullptr, &ignored);
-  if (status == napi_ok) byte.release();
+  if (status == napi_ok) (void)byte.release();
   return status == napi_ok;
 }
 

@@ -28,7 +28,7 @@ size_t Count(uint64_t mask) { return static_cast<size_t>(__builtin_popcountll(ma
 
 uint64_t MaskOf(size_t first, size_t end) {
   const uint64_t up_to_end = end == kPagesPerSlot ? kWholeSlot : (uint64_t{1} << end) - 1;
-  return up_to_end & ~((uint64_t{1} << first) - 1);
+  return up_to_end & (kWholeSlot << (first % kPagesPerSlot));
 }
 
 // Calls visit(first, end) for each run of set bits.
