@@ -13,6 +13,11 @@
 extern "C" __attribute__((used, visibility("default"))) const char forksnap_built_for[] =
     "forksnap addon for Node ABI " NODE_STRINGIFY(NODE_MODULE_VERSION) ";";
 
+#ifdef FORKSNAP_PORTABLE
+// Looked for by scripts/test-portable.mjs.
+extern "C" __attribute__((used, visibility("default"))) const char forksnap_portable[] = "forksnap addon, portable";
+#endif
+
 namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <new>
 
+#include "platform.h"
+
 namespace forksnap {
 
 // Two processes meet here, so that only lock-free atomics may coordinate them: a lock held by a child that was killed
@@ -122,7 +124,7 @@ const void* StatusPage::result() const { return shared_->result; }
 size_t StatusPage::result_length() const { return std::min<size_t>(shared_->result_length, kResultMax); }
 
 uint64_t PrivateDirtyBytes() {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   const int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
   char text[4096];

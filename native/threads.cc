@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "platform.h"
+
 #ifdef __linux__
 #include <sys/syscall.h>
 #else
@@ -46,7 +48,7 @@ int64_t SwitchesAsleep(const std::string& text) {
   return static_cast<int64_t>(sum & INT64_MAX);
 }
 
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
 
 namespace {
 

@@ -1,5 +1,6 @@
 import type { Inheritance, Self } from '../fixtures/fork-child-setup'
 import { Fixture, runFixture } from '../helpers/fixture'
+import { itOnLinux } from '../helpers/platform'
 
 const run = <T>(scenario: string): Promise<T> => runFixture<T>('fork-child-setup', [scenario])
 
@@ -52,7 +53,7 @@ describe("a child's set-up", () => {
     expect(written).toBe('from the child')
   })
 
-  it('leaves the parent as it was', () => {
+  itOnLinux('leaves the parent as it was', () => {
     const targets = Object.values(seen.parent.descriptors)
     expect(targets.filter((target) => target === seen.file)).toHaveLength(2)
     expect(targets.some((target) => target.startsWith('socket:'))).toBe(true)
@@ -62,7 +63,7 @@ describe("a child's set-up", () => {
     })
   })
 
-  it('dumps no core, goes first when memory is short, and has a name that ps shows', () => {
+  itOnLinux('dumps no core, goes first when memory is short, and has a name that ps shows', () => {
     const { child } = seen
     expect(child).toMatchObject({ core: ['0', '0'], comm: 'forksnap', title: 'forksnap', commandLine: 'forksnap' })
     expect(child.oomScoreAdj).toBeGreaterThanOrEqual(500)
@@ -72,7 +73,7 @@ describe("a child's set-up", () => {
     expect(await run('blockedSignal')).toEqual({ child: NONE, parent: '0000000000004000' })
   })
 
-  it('takes the priorities, the CPUs and the name that were asked for', async () => {
+  itOnLinux('takes the priorities, the CPUs and the name that were asked for', async () => {
     const { cpu, child, low, policies, parent } = await run<{
       cpu: number
       child: Self & { ioPriority: string }
