@@ -18,6 +18,7 @@ export type SliceStep =
   | readonly ['graft', at: number, seed: string, frame: number]
   | readonly ['damage', change: ByteStep]
 
+const TABLE = 2
 const ROWS = 3
 const TRAILER = 7
 
@@ -114,6 +115,42 @@ const CELLS =
     .split('|')
     .concat('9'.repeat(400), `0.${'0'.repeat(40)}1`)
 
+/** What columns may well hold, by type: so that what is accepted is compared, too. */
+const VALUES: { readonly [type: string]: readonly string[] } = {
+  bool: ['t', 'f', '\\N'],
+  int2: ['0', '-1', '32767', '-32768', '\\N', '007'],
+  int8: ['0', '-7', '9007199254740991', '9007199254740993', '-9223372036854775808', '9223372036854775807', '\\N'],
+  float4: ['NaN', '-0', '1.5', '3.4e+38', 'Infinity', '0.1'],
+  float8: ['NaN', '-0', '1e-7', '-Infinity', '1.7976931348623157e+308', '5e-324'],
+  numeric: [
+    '0.10',
+    '-0',
+    '-0.000',
+    '-12.5',
+    '1.',
+    '9007199254740991',
+    '90071992547409.92',
+    `1.${'0'.repeat(30)}`,
+    '0.00000001',
+    '\\N',
+  ],
+  text: ['', 'a\\tb', '\\\\N', '\\N', '\u00e9', '\u{1f600}', '12', 'x'.repeat(80)],
+  timestamp: ['2026-11-23 12:00:00.123456', '0044-03-15 12:00:00 BC', 'infinity', '294276-12-31 23:59:59.999'],
+  timestamptz: ['2026-11-23 12:00:00+00', '2026-11-23 12:00:00.5+05:30', '1969-12-31 23:59:59.999+00', '-infinity'],
+  date: ['2026-02-28', '0001-01-01 BC', '5874897-12-31', 'infinity', '\\N'],
+  bytea: ['\\\\x', '\\\\x00ff', '\\\\x0'],
+  jsonb: ['{"a":[1,null]}', '"\\\\u00e9"', 'null', '-0', '1e400', '{"__proto__":1}'],
+  uuid: ['00112233-4455-6677-8899-aabbccddeeff', '00112233-4455-6677-8899-AABBCCDDEEFF'],
+}
+
+/** The types of a seed's table, without their limits. */
+function typesOf(seed: string): string[] {
+  const table = (SLICE_SEEDS[seed] ?? []).find(({ type }) => type === TABLE)
+  if (table === undefined) return []
+  const { columns } = JSON.parse(table.payload.toString()) as { columns: [name: string, type: string][] }
+  return columns.map(([, type]) => type.replace(/\(.*/, '').replace('varchar', 'text'))
+}
+
 export function drawSlice(random: Random): Case<SliceStep> {
   // The large one takes a hundred times as long as the others.
   const seed =
@@ -123,10 +160,9 @@ export function drawSlice(random: Random): Case<SliceStep> {
           random,
           Object.keys(SLICE_SEEDS).filter((name) => name !== 'pieces'),
         )
-  const frames = SLICE_SEEDS[seed]?.length ?? 1
   const steps: SliceStep[] = []
   const kind = random.below(3)
-  if (kind > 0) for (let i = random.between(1, 3); i > 0; i--) steps.push(drawStep(random, frames))
+  if (kind > 0) for (let i = random.between(1, 3); i > 0; i--) steps.push(drawStep(random, seed))
   if (kind < 2) {
     const { length } = soundSlice({ seed, steps })
     for (let i = pick(random, [1, 1, 1, 2, 4]); i > 0; i--) steps.push(['damage', drawByteStep(random, length)])
@@ -134,13 +170,21 @@ export function drawSlice(random: Random): Case<SliceStep> {
   return { seed, steps }
 }
 
-function drawStep(random: Random, frames: number): SliceStep {
-  const frame = random.below(frames)
+function drawStep(random: Random, seed: string): SliceStep {
+  const frames = SLICE_SEEDS[seed] ?? []
+  const rows = frames.findIndex(({ type }) => type === ROWS)
+  const frame = rows !== -1 && random.below(2) === 0 ? rows : random.below(frames.length)
   const choice = random.below(12)
-  if (choice < 5) return ['word', frame, random.below(80), pick(random, random.below(2) === 0 ? JSON_TEXTS : CELLS)]
+  if (choice < 5) {
+    const n = random.below(80)
+    const types = typesOf(seed)
+    const fitting = VALUES[types[n % Math.max(1, types.length)] ?? ''] ?? CELLS
+    const texts = frames[frame]?.type !== ROWS ? JSON_TEXTS : random.below(4) === 0 ? CELLS : fitting
+    return ['word', frame, n, pick(random, texts)]
+  }
   if (choice < 7) return ['payload', frame, drawByteStep(random, 300)]
   if (choice === 7) return [pick(random, ['drop', 'double'] as const), frame]
-  if (choice === 8) return ['swap', frame, random.below(frames)]
+  if (choice === 8) return ['swap', frame, random.below(frames.length)]
   if (choice === 9) return ['graft', frame, pick(random, Object.keys(SLICE_SEEDS)), random.below(9)]
   const field = pick(random, ['type', 'codec', 'flags', 'stored', 'raw', 'crc'] as const)
   const value = field === 'type' || field === 'codec' ? random.below(10) : pick(random, NUMBERS)
