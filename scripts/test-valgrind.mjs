@@ -23,7 +23,9 @@ const LEFT_OUT = {
 }
 const LOCKS = ['gate_test', 'start_gate_test']
 
-const COMMON = ['-q', '--error-exitcode=86', `--suppressions=${join(root, 'test/native/valgrind.supp')}`]
+// Without it a thread that spins keeps the others from their turns for seconds.
+const FAIR = '--fair-sched=yes'
+const COMMON = ['-q', FAIR, '--error-exitcode=86', `--suppressions=${join(root, 'test/native/valgrind.supp')}`]
 const MEMCHECK = ['--tool=memcheck', '--leak-check=full', '--track-origins=yes']
 
 function valgrind(tool, program, args) {

@@ -82,7 +82,7 @@ function isModule(code: string): boolean {
 
 /** A table that is empty is an error to Jest. */
 function eachOf(list: readonly CodeBlock[], test: (block: CodeBlock) => void | Promise<void>): void {
-  for (const block of list) it(`${block.place} ${block.language}`, () => test(block))
+  for (const block of list) it(`${block.place} ${block.language}`, async () => test(block))
 }
 
 describe('a block of code in README and docs', () => {

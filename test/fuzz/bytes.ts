@@ -47,7 +47,7 @@ export const NUMBERS: readonly number[] = EDGES.flatMap((edge) => [edge - 1, edg
 )
 
 export function pick<T>(random: Random, list: readonly T[]): T {
-  return list[random.below(list.length)] as T
+  return list[random.below(list.length)]
 }
 
 export function drawByteStep(random: Random, length: number): ByteStep {

@@ -53,7 +53,8 @@ export type LogStep =
   | readonly ['entry', batch: number, entry: number, field: 'time' | 'length' | 'methodBytes', value: number]
   | readonly ['batch', batch: number, field: 'count' | 'bodyBytes' | 'firstId' | 'durableOffset', value: number]
   | readonly ['segment', segment: number, field: 'epoch' | 'firstId' | 'previousFirstId' | 'named', value: number]
-  | readonly ['drop' | 'double', batch: number]
+  | readonly ['drop', batch: number]
+  | readonly ['double', batch: number]
   | readonly ['swap', batch: number, other: number]
   | readonly ['damage', segment: number, change: ByteStep]
   | readonly ['lose', segment: number]
@@ -84,7 +85,7 @@ export function damageLog(sound: readonly WrittenSegment[], { steps }: Case<LogS
     if (segments.length === 0) break
     if (step[0] === 'lose') segments.splice(step[1] % segments.length, 1)
     if (step[0] !== 'damage') continue
-    const segment = segments[step[1] % segments.length] as WrittenSegment
+    const segment = segments[step[1] % segments.length]
     segment.bytes = changeBytes(segment.bytes, step[2])
   }
   return segments
@@ -109,10 +110,9 @@ function segmentsOf(shape: Shape): Segment[] {
 }
 
 function change(segments: Segment[], step: LogStep): void {
-  const [kind] = step
-  if (kind === 'damage' || kind === 'lose' || segments.length === 0) return
-  if (kind === 'segment') {
-    const segment = segments[step[1] % segments.length] as Segment
+  if (step[0] === 'damage' || step[0] === 'lose' || segments.length === 0) return
+  if (step[0] === 'segment') {
+    const segment = segments[step[1] % segments.length]
     segment[step[2]] = BigInt(step[3])
     return
   }
@@ -120,11 +120,11 @@ function change(segments: Segment[], step: LogStep): void {
   const owner = owners[step[1] % Math.max(1, owners.length)]
   if (owner === undefined) return
   const { batches } = owner.segment
-  const batch = batches[owner.at] as Batch
-  if (kind === 'drop') batches.splice(owner.at, 1)
-  else if (kind === 'double') batches.splice(owner.at, 0, batch)
+  const batch = batches[owner.at]
+  if (step[0] === 'drop') batches.splice(owner.at, 1)
+  else if (step[0] === 'double') batches.splice(owner.at, 0, batch)
   else if (step[0] === 'swap') batches[owner.at] = exchange(batches, step[2], batch)
-  else if (kind === 'batch') changeBatch(batch, step[2], step[3])
+  else if (step[0] === 'batch') changeBatch(batch, step[2], step[3])
   else {
     const entry = batch.entries[step[2] % Math.max(1, batch.entries.length)]
     if (entry !== undefined) changeEntry(entry, step)
@@ -198,7 +198,7 @@ export function drawLog(random: Random): Case<LogStep> {
     const sound = soundLog({ seed, steps })
     for (let i = pick(random, [1, 1, 1, 2]); i > 0; i--) {
       const segment = random.below(sound.length)
-      const { length } = (sound[segment] as WrittenSegment).bytes
+      const { length } = sound[segment].bytes
       steps.push(random.below(12) === 0 ? ['lose', segment] : ['damage', segment, drawByteStep(random, length)])
     }
   }

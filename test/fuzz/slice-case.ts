@@ -57,7 +57,7 @@ function exchange(frames: SliceFrame[], index: number, frame: SliceFrame): Slice
 }
 
 function at(frames: readonly SliceFrame[], index: number): SliceFrame {
-  return frames[index % frames.length] as SliceFrame
+  return frames[index % frames.length]
 }
 
 const JSON_WORD = /"(?:[^"\\]|\\.)*"|-?[\d.]+|true|false|null|[[\]{},:]/g

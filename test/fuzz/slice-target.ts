@@ -66,7 +66,7 @@ function readFields(bytes: Buffer): Reading {
   const blob = (name: string, data: Uint8Array): void => void got.push(`${name} ${Buffer.from(data).toString('hex')}`)
   const fields = (table: string, columns: readonly Column[]) => (row: RowFields) => {
     const values = columns.map((_, i) => row.value(i))
-    columns.forEach(([, type], i) => checkGetters(row, i, type, values[i] as ReadValue))
+    columns.forEach(([, type], i) => checkGetters(row, i, type, values[i]))
     got.push(`${table} ${values.map(show).join('|')}`)
   }
   return finish(new SliceParser({ fields, blob }), bytes, [bytes.length], got)
@@ -152,7 +152,8 @@ function safe(number: number): number | undefined {
 
 /** By way of bigints, which round nothing. */
 function unitsOf(value: ReadValue, digits: number): number | undefined {
-  const [, sign = '', whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(value)) ?? []
+  if (typeof value !== 'string') return undefined
+  const [, sign = '', whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(value) ?? []
   if (whole === undefined || BigInt(fraction.slice(digits) || 0) !== 0n) return undefined
   return safe(Number(BigInt(sign + whole + fraction.slice(0, digits).padEnd(digits, '0'))))
 }
