@@ -12,8 +12,8 @@ const root = resolve(import.meta.dirname, '..')
 
 /** Cases that are left out, by program; a program without any of them is not run at all. */
 const LEFT_OUT = {
-  // Its mmap() refuses with EINVAL what the kernel refuses with ENOMEM.
-  arena_test: ['TellsTheSystemsError'],
+  // Its mmap() refuses with EINVAL what the kernel refuses with ENOMEM; and each byte of the model takes it too long.
+  arena_test: ['TellsTheSystemsError', 'FuzzAgainstAModel'],
   // It keeps descriptors of its own, which nobody may close or replace: the first steps of a child do just that.
   child_setup_test: 'all',
   // The advice for all of the address space takes it minutes if there are mappings all over it.
@@ -26,7 +26,7 @@ const LOCKS = ['gate_test', 'start_gate_test']
 // Without it a thread that spins keeps the others from their turns for seconds.
 const FAIR = '--fair-sched=yes'
 const COMMON = ['-q', FAIR, '--error-exitcode=86', `--suppressions=${join(root, 'test/native/valgrind.supp')}`]
-const MEMCHECK = ['--tool=memcheck', '--leak-check=full', '--track-origins=yes']
+const MEMCHECK = ['--tool=memcheck', '--leak-check=full']
 
 function valgrind(tool, program, args) {
   const began = performance.now()
