@@ -19,6 +19,7 @@
         "native/fork.cc",
         "native/gate.cc",
         "native/heap_inherit.cc",
+        "native/heap_mark.cc",
         "native/packed_heap_link.cc",
         "native/quiesce.cc",
         "native/smaps.cc",

@@ -10,11 +10,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "child_setup.h"
 #include "heap_inherit.h"
+#include "heap_mark.h"
 #include "quiesce.h"
 #include "start_gate.h"
 #include "status_page.h"
@@ -158,6 +160,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       return result;
     }
     SignalBlock block;
+    std::optional<HeapMark::OwnFork> own_fork(std::in_place);
     result.syscall = "madvise";
     const auto before_inherit = Clock::now();
     result.error = InheritEverything();
@@ -172,6 +175,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       if (result.pid == 0) {
         LeaveCpu(parent_cpu);
         quiescence.AbandonInChild();
+        own_fork->AbandonInChild();
         parent_of_child = setup.parent;
         if (!SetUpChild(setup)) {
           static constexpr char kMessage[] =
@@ -189,9 +193,10 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       if (result.pid > 0) setpgid(result.pid, result.pid);
       result.kind = result.pid > 0 ? ForkResult::Kind::kForked : ForkResult::Kind::kFailed;
     }
+    own_fork.reset();
     // Before anybody is released: a worker of V8's could unmap a range, and another thread's malloc take its place.
     const auto before_restore = Clock::now();
-    RestoreDontFork(quiescence.RangesToRestore());
+    quiescence.RestoreMark();
     result.restore_ms = MsSince(before_restore);
   }
   const auto before_release = Clock::now();

@@ -134,6 +134,8 @@ export interface NativeBinding {
   quiesceLearnPool(): void
   quiesceLearnV8(): void
   quiesceEnd(): void
+  /** MADV_DONTFORK on V8's memory, for 0.2 ms or so, or to the end; true while there is more to do. */
+  putHeapMarkBack(all: boolean): boolean
   quiesceProgress(): QuiesceProgress
   quiesceLook(): boolean
   registerIsolate(): void

@@ -59,7 +59,7 @@ export interface PauseParts {
   readonly inheritMs: number
   /** The system call alone. */
   readonly forkMs: number
-  /** Keeping the heap from children of `child_process` again (MADV_DONTFORK). */
+  /** Keeping the heap from children of `child_process` again (MADV_DONTFORK), as far as that cannot wait. */
   readonly restoreMs: number
   /** Letting the parked threads go. */
   readonly releaseMs: number

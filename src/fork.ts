@@ -239,6 +239,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
     }
   } finally {
     native.closePage(page)
+    native.putHeapMarkBack(true)
     void delay.stop()
   }
 }

@@ -1,4 +1,4 @@
-import type { Inheritance, Self } from '../fixtures/fork-child-setup'
+import type { Inheritance, Self, StartedAtOnce } from '../fixtures/fork-child-setup'
 import { Fixture, runFixture } from '../helpers/fixture'
 
 const run = <T>(scenario: string): Promise<T> => runFixture<T>('fork-child-setup', [scenario])
@@ -120,5 +120,14 @@ describe('the memory that children of child_process inherit', () => {
     expect(after.dc / after.of).toBeGreaterThan(0.95 * (before.dc / before.of))
     expect(later.dc).toBeGreaterThan(0.8 * later.of)
     expect(spawned).toBe(3)
+  })
+  itWithoutSanitizer('is put back before a program that is started in the very turn of a fork', async () => {
+    const { before, rounds } = await run<StartedAtOnce>('startedAtOnce')
+    expect(before).toBeGreaterThan(0.5)
+    expect(rounds).toHaveLength(2)
+    for (const { forked, started } of rounds) {
+      expect(forked).toBeLessThan(0.1)
+      expect(started).toBeGreaterThan(0.9 * before)
+    }
   })
 })
