@@ -175,7 +175,6 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       if (result.pid == 0) {
         LeaveCpu(parent_cpu);
         quiescence.AbandonInChild();
-        own_fork->AbandonInChild();
         parent_of_child = setup.parent;
         if (!SetUpChild(setup)) {
           static constexpr char kMessage[] =

@@ -43,11 +43,14 @@ void HeapMark::BeforeAnyFork() {
   if (!own_fork && Get().lifted()) Get().PutBack();
 }
 
+// No child has a mark to put back. Another thread may have been at it, and its lock is held for ever here.
+void HeapMark::InAnyChild() { Get().lifted_.store(false, std::memory_order_release); }
+
 void HeapMark::Lift(std::vector<Range> pieces, const std::atomic<bool>& cancel) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     // Without the hook somebody else's fork would be slow until all is put back.
-    if (!hooked_ && pthread_atfork(BeforeAnyFork, nullptr, nullptr) != 0) return;
+    if (!hooked_ && pthread_atfork(BeforeAnyFork, nullptr, InAnyChild) != 0) return;
     hooked_ = true;
     if (pieces.empty()) return;
     pieces_ = std::move(pieces);
@@ -91,7 +94,5 @@ void HeapMark::Settle() {
 HeapMark::OwnFork::OwnFork() : lock_(HeapMark::Get().mutex_) { own_fork = true; }
 
 HeapMark::OwnFork::~OwnFork() { own_fork = false; }
-
-void HeapMark::OwnFork::AbandonInChild() { HeapMark::Get().lifted_.store(false, std::memory_order_release); }
 
 }  // namespace forksnap

@@ -36,15 +36,13 @@ class HeapMark {
   void Settle();
   bool lifted() const { return lifted_.load(std::memory_order_acquire); }
 
-  // Around a fork of our own, on the forking thread: the mark stays lifted, and who else would fork waits. The child
-  // may let it go too; there is no mark there to put back.
+  // Around a fork of our own, on the forking thread: the mark stays lifted, and who else would fork waits.
   class OwnFork {
    public:
     OwnFork();
     ~OwnFork();
     OwnFork(const OwnFork&) = delete;
     OwnFork& operator=(const OwnFork&) = delete;
-    void AbandonInChild();
 
    private:
     std::unique_lock<std::mutex> lock_;
@@ -54,6 +52,7 @@ class HeapMark {
   HeapMark() = default;
   bool PutBackPiece();
   static void BeforeAnyFork();
+  static void InAnyChild();
 
   std::mutex mutex_;
   std::vector<Range> pieces_;

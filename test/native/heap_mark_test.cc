@@ -126,10 +126,8 @@ TEST(NothingIsPutBackInAChildOfOurOwn) {
   const std::vector<Range> ranges = {MarkedPages()};
   HeapMark::Get().Lift(ranges, kGoOn);
   const pid_t pid = [] {
-    HeapMark::OwnFork own;
-    const pid_t result = fork();
-    if (result == 0) own.AbandonInChild();
-    return result;
+    const HeapMark::OwnFork own;
+    return fork();
   }();
   CHECK(pid >= 0);
   if (pid == 0) _exit(HeapMark::Get().lifted() ? 1 : Inherited(ranges) == 1 ? 0 : 2);
