@@ -37,7 +37,11 @@ const ratios = (pick: (round: PauseSamples) => number): number => median(samples
 const laterPause = (round: PauseSamples): number => median(round.laterPauses.map((pause) => pause.pauseMs))
 
 function parts(values: (pick: (pause: PauseSample) => number) => number[]): Figure[] {
-  return PAUSE_PARTS.map((part) => ({ name: `  ${part.slice(0, -2)}`, unit: 'ms', values: values((pause) => pause[part]) }))
+  return PAUSE_PARTS.map((part) => ({
+    name: `  ${part.slice(0, -2)}`,
+    unit: 'ms',
+    values: values((pause) => pause[part]),
+  }))
 }
 
 const figures: Figure[] = [

@@ -19,8 +19,8 @@ namespace forksnap {
 std::vector<Range> CutSpans(const std::vector<Range>& spans, const std::vector<Range>& ranges, size_t ranges_max);
 
 // The process's only one. While the mark is lifted, a fork by anybody else (child_process, another addon) puts it back
-// first, whatever thread it is on, and so never copies the page tables of the heap. A fork that goes round pthread_atfork()
-// is slower then, and as right.
+// first, whatever thread it is on, and so never copies the page tables of the heap. A fork that goes round
+// pthread_atfork() is slower then, and as right.
 class HeapMark {
  public:
   static HeapMark& Get();

@@ -36,7 +36,10 @@ function floorProgram(root: string): string {
  * `npm run build:bench`; `root` is the folder of the project. Needs as much memory as the measured process.
  */
 export function runForkFloor(snapshotFile: string, forks = 20, root = process.cwd()): ForkFloor {
-  const answer = execFileSync(floorProgram(root), [snapshotFile, String(forks)], { encoding: 'utf8', maxBuffer: 16 << 20 })
+  const answer = execFileSync(floorProgram(root), [snapshotFile, String(forks)], {
+    encoding: 'utf8',
+    maxBuffer: 16 << 20,
+  })
   return JSON.parse(answer) as ForkFloor
 }
 
