@@ -19,15 +19,20 @@
         "native/fork.cc",
         "native/gate.cc",
         "native/heap_inherit.cc",
+        "native/heap_mark.cc",
         "native/packed_heap_link.cc",
+        "native/parent_cost.cc",
         "native/quiesce.cc",
+        "native/replace_process.cc",
         "native/smaps.cc",
         "native/start_gate.cc",
         "native/status_page.cc",
         "native/threads.cc",
         "native/uv_pool.cc",
+        "native/v8_gc.cc",
         "native/v8_pool.cc",
         "native/waitpid.cc",
+        "native/write_back.cc",
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS"],
@@ -37,6 +42,8 @@
       "conditions": [
         # Symbols are looked up when the addon is loaded, and not in the pause of the first fork.
         ["OS=='linux'", { "ldflags": ["-Wl,-z,now"] }],
+        # The same bytes whatever folder it is built in.
+        ["OS!='win'", { "cflags_cc": ["-ffile-prefix-map=<(module_root_dir)=."] }],
         ["OS=='mac'", {
           "xcode_settings": {
             "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
@@ -61,7 +68,7 @@
           "type": "shared_library",
           "product_prefix": "",
           "sources": ["native/packed_heap/preload.cc", "native/packed_heap/region.cc"],
-          "cflags_cc": ["-std=gnu++20", "-fvisibility=hidden", "-fno-threadsafe-statics", "-Wall", "-Wextra"],
+          "cflags_cc": ["-std=gnu++20", "-fvisibility=hidden", "-fno-threadsafe-statics", "-Wall", "-Wextra", "-ffile-prefix-map=<(module_root_dir)=."],
           # It must load into programs that have no C++ library.
           "ldflags": ["-Wl,-z,now", "-Wl,--as-needed", "-static-libgcc"],
         },

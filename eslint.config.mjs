@@ -13,11 +13,11 @@ function globals(names) {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'build-*/', 'coverage/', '.cache/', 'data/', 'bench/results/'] },
+  { ignores: ['dist/', 'build/', 'build-*/', 'coverage/', '.cache/', 'data/', 'bench/results/', 'bench-report/'] },
   js.configs.recommended,
-  ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
+  ...tseslint.configs.recommendedTypeChecked.map((config) => ({ ...config, files: ['**/*.ts', '**/*.mts'] })),
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.mts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],

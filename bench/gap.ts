@@ -71,7 +71,7 @@ async function main(): Promise<void> {
     store: new FileStore({ directory, keep: { count: 1 } }),
     meta: () => ({ position: BigInt(flow.done) }),
     write(slice) {
-      slice.set('digest', writeState(exchange.engine, slice))
+      writeState(exchange.engine, slice)
     },
     intervalMs: 0,
   })

@@ -1,9 +1,10 @@
 /**
  * What a thousand snapshots of a small state leave behind in the parent: memory, descriptors, threads, mappings, children.
  *
- *   node dist/bench/leak.js [--json] [--snapshots 1000] [--warmup 200]
+ *   node dist/bench/leak.js [--json] [--snapshots 1000] [--warmup 200] [--parts 1]
  *
- * Real slices in a real folder; the first `--warmup` snapshots are not counted.
+ * Real slices in a real folder; the first `--warmup` snapshots are not counted. With several parts the figures are taken
+ * after each of them, and what grows in the second half is judged: a leak goes on, what has to warm up does not.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -32,7 +33,7 @@ async function settled(): Promise<ProcessFigures> {
 }
 
 async function main(): Promise<void> {
-  const { json, snapshots, warmup } = readArguments({ snapshots: 1_000, warmup: 200 })
+  const { json, snapshots, warmup, parts } = readArguments({ snapshots: 1_000, warmup: 200, parts: 1 })
   const directory = mkdtempSync(join(tmpdir(), 'forksnap-leak-'))
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
   let position = 0n
@@ -50,17 +51,26 @@ async function main(): Promise<void> {
   })
   await snapshotter.start()
   for (let i = 0; i < warmup; i++) await snapshotter.save()
-  const before = await settled()
+  const seen = [await settled()]
   const pauses: number[] = []
-  for (let i = 0; i < snapshots; i++) pauses.push((await snapshotter.save()).pauseMs)
-  const after = await settled()
+  for (let part = 1; part <= parts; part++) {
+    const end = Math.round((snapshots * part) / parts)
+    while (pauses.length < end) pauses.push((await snapshotter.save()).pauseMs)
+    seen.push(await settled())
+  }
   await snapshotter.close()
-  report(json, snapshots, before, after, pauses)
+  report(json, seen, pauses)
 }
 
-function report(json: boolean, snapshots: number, before: ProcessFigures, after: ProcessFigures, pauses: number[]) {
-  const target = (name: string, key: keyof ProcessFigures, slack: number) =>
-    ({ name: `growth of ${name}`, measured: after[key] - before[key], limit: slack, kind: 'at-most' }) as const
+function report(json: boolean, seen: readonly ProcessFigures[], pauses: readonly number[]): void {
+  const parts = seen.length - 1
+  const [judged, from] = parts > 1 ? ['growth in the second half', Math.floor(parts / 2)] : ['growth', 0]
+  const valuesOf = (key: keyof ProcessFigures): number[] => seen.map((figures) => figures[key])
+  const target = (name: string, key: keyof ProcessFigures, slack: number) => {
+    const values = valuesOf(key)
+    const measured = (values.at(-1) ?? 0) - (values[from] ?? 0)
+    return { name: `${judged} of ${name}`, measured, limit: slack, kind: 'at-most' } as const
+  }
   const counted: [string, keyof ProcessFigures, number][] = [
     ['resident bytes', 'rssBytes', RSS_SLACK_BYTES],
     ['used heap in bytes', 'heapUsedBytes', HEAP_SLACK_BYTES],
@@ -69,20 +79,23 @@ function report(json: boolean, snapshots: number, before: ProcessFigures, after:
     ['threads', 'threads', 0],
     ['children, zombies included', 'children', 0],
   ]
+  const half = pauses.length / 2
+  const table = [...counted, ['mappings', 'mappings'] as const]
+  const series = table.map(([name, key]) => `${name}: ${valuesOf(key).join(', ')}`)
   printReport(
     {
       bench: 'leak',
-      subject: `${snapshots} snapshots of ${ROWS} rows`,
+      subject: `${pauses.length} snapshots of ${ROWS} rows`,
       figures: [
-        ...[...counted, ['mappings', 'mappings'] as const].flatMap(([name, key]) => [
-          { name: `${name} before`, unit: '', values: [before[key]] },
-          { name: `${name} after`, unit: '', values: [after[key]] },
+        ...table.flatMap(([name, key]) => [
+          { name: `${name} before`, unit: '', values: valuesOf(key).slice(0, 1) },
+          { name: `${name} after`, unit: '', values: valuesOf(key).slice(-1) },
         ]),
-        { name: 'pause, first half', unit: 'ms', values: pauses.slice(0, pauses.length / 2) },
-        { name: 'pause, second half', unit: 'ms', values: pauses.slice(pauses.length / 2) },
+        { name: 'pause, first half', unit: 'ms', values: pauses.slice(0, half) },
+        { name: 'pause, second half', unit: 'ms', values: pauses.slice(half) },
       ],
       targets: counted.map(([name, key, slack]) => target(name, key, slack)),
-      notes: [`Median pause of all: ${median(pauses).toFixed(2)} ms`],
+      notes: [`Median pause of all: ${median(pauses).toFixed(2)} ms`, ...(parts > 1 ? series : [])],
     },
     json,
   )

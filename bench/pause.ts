@@ -10,7 +10,8 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { readArguments } from './lib/arguments'
-import type { PauseSample, PauseSamples } from './lib/pause-round'
+import type { PauseSamples } from './lib/pause-round'
+import { PAUSE_PARTS, type PauseSample } from './lib/pause-sample'
 import { printReport, type Figure } from './lib/report'
 import { median } from './lib/statistics'
 
@@ -35,10 +36,12 @@ const later = (pick: (pause: PauseSample) => number): number[] =>
 const ratios = (pick: (round: PauseSamples) => number): number => median(samples.map(pick))
 const laterPause = (round: PauseSamples): number => median(round.laterPauses.map((pause) => pause.pauseMs))
 
-const PARTS = ['prepareMs', 'lookMs', 'inheritMs', 'forkMs', 'restoreMs', 'releaseMs', 'otherMs'] as const
-
 function parts(values: (pick: (pause: PauseSample) => number) => number[]): Figure[] {
-  return PARTS.map((part) => ({ name: `  ${part.slice(0, -2)}`, unit: 'ms', values: values((pause) => pause[part]) }))
+  return PAUSE_PARTS.map((part) => ({
+    name: `  ${part.slice(0, -2)}`,
+    unit: 'ms',
+    values: values((pause) => pause[part]),
+  }))
 }
 
 const figures: Figure[] = [

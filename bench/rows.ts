@@ -5,12 +5,13 @@ import { parseArgs } from 'node:util'
 import { SliceParser } from '../src/slice/reader'
 import type { SliceTrailer, SliceWriter } from '../src/slice/types'
 import { createSliceWriter, fdTarget, type SliceTarget } from '../src/slice/writer'
+import { becomePackedIfAsked } from './lib/packed-heap'
 
 /**
  * Rows a second through the slice writer and back through the reader, for rows of (int8 bigint, text, numeric string,
  * numeric string, bool), checksums on. Both are warm: the first runs are not counted, and the figures are medians.
  *
- *   node dist/bench/rows.js [--json] [--rows 1000000] [--runs 7] [--target /dev/null]
+ *   node dist/bench/rows.js [--json] [--rows 1000000] [--runs 7] [--target /dev/null] [--packed]
  */
 
 const { values: args } = parseArgs({
@@ -19,8 +20,10 @@ const { values: args } = parseArgs({
     rows: { type: 'string', default: '1000000' },
     runs: { type: 'string', default: '7' },
     target: { type: 'string', default: '/dev/null' },
+    packed: { type: 'boolean', default: false },
   },
 })
+becomePackedIfAsked()
 
 interface Order {
   readonly id: bigint

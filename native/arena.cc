@@ -117,7 +117,8 @@ bool Arena::Free(void* block) {
   blocks_.erase(found);
   const auto region = RegionOf(freed.start);
   const Range extent = Merge(*region, freed);
-  if (--region->second.blocks == 0 && region->first != first_region_) {
+  --region->second.blocks;
+  if (IsSpare(*region)) {
     Unmap(region);
   } else {
     GiveBackPages(&*region, freed, extent);
@@ -174,28 +175,107 @@ void Arena::RemoveExtent(uintptr_t start, size_t bytes) {
   extents_by_bytes_.erase({bytes, start});
 }
 
-// Each call has a price of its own beside that of the pages, so that several pages go together. Pages without contents
-// are left out: they would take memory by it.
+// A region other than the first that nobody uses is not kept.
+bool Arena::IsSpare(const Regions::value_type& region) const {
+  return region.second.blocks == 0 && region.second.pins == 0 && region.first != first_region_;
+}
+
+// The kernel's work, which can take long while the processors are busy, is done without the lock: the thread that
+// allocates must not wait for it. What becomes of a page meanwhile does not matter: of one that was dropped it makes a
+// page of zeros at worst, and the mapping stays.
 uintptr_t Arena::Collapse(uintptr_t from, std::chrono::nanoseconds budget) {
-  constexpr size_t kPortion = 8;
   const auto deadline = std::chrono::steady_clock::now() + budget;
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (!options_.huge_pages) return 0;
-  for (const auto& [start, region] : regions_) {
-    const std::vector<bool>& dirty = region.dirty;
-    size_t page = from > start ? (std::min(from, region.end) - start) / kHugePageBytes : 0;
-    while (page < dirty.size()) {
-      const size_t first = page;
-      while (page < dirty.size() && dirty[page] && page - first < kPortion) ++page;
-      if (page == first) {
-        ++page;
-        continue;
-      }
-      CollapsePages(start + first * kHugePageBytes, (page - first) * kHugePageBytes);
-      if (std::chrono::steady_clock::now() >= deadline) return start + page * kHugePageBytes;
-    }
+  Range portion;
+  while (const uintptr_t region = PinPortion(from, &portion)) {
+    CollapsePages(portion.start, portion.end - portion.start);
+    Unpin(region);
+    from = portion.end;
+    if (std::chrono::steady_clock::now() >= deadline) return from;
   }
   return 0;
+}
+
+// The next pages with contents from an address on, and the start of their region, which stays until it is unpinned; 0
+// if there are none. Each call of the kernel has a price of its own beside that of the pages, so that several go
+// together. Pages without contents are left out: they would take memory by it.
+uintptr_t Arena::PinPortion(uintptr_t from, Range* portion) {
+  constexpr size_t kPages = 4;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!options_.huge_pages) return 0;
+  for (auto& [start, region] : regions_) {
+    const std::vector<bool>& dirty = region.dirty;
+    size_t first = from > start ? (std::min(from, region.end) - start) / kHugePageBytes : 0;
+    while (first < dirty.size() && !dirty[first]) ++first;
+    if (first == dirty.size()) continue;
+    size_t last = first;
+    while (last < dirty.size() && dirty[last] && last - first < kPages) ++last;
+    *portion = {start + first * kHugePageBytes, start + last * kHugePageBytes};
+    ++region.pins;
+    return start;
+  }
+  return 0;
+}
+
+void Arena::Unpin(uintptr_t start) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto region = regions_.find(start);
+  --region->second.pins;
+  if (IsSpare(*region)) Unmap(region);
+}
+
+namespace {
+
+struct Living {
+  std::mutex mutex;
+  std::map<uint64_t, std::weak_ptr<Arena>> arenas;
+  uint64_t next_id = 1;
+};
+
+// Never destroyed: arenas are made and let go as late as at the process's end.
+Living& TheLiving() {
+  static auto* living = new Living;
+  return *living;
+}
+
+// The first living arena from an id on, which is changed to its own; null if there is none.
+std::shared_ptr<Arena> LivingFrom(uint64_t* id) {
+  Living& living = TheLiving();
+  std::lock_guard<std::mutex> lock(living.mutex);
+  auto at = living.arenas.lower_bound(*id);
+  while (at != living.arenas.end()) {
+    *id = at->first;
+    if (auto arena = at->second.lock()) return arena;
+    at = living.arenas.erase(at);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void LivingArenas::Add(const std::shared_ptr<Arena>& arena) {
+  Living& living = TheLiving();
+  std::lock_guard<std::mutex> lock(living.mutex);
+  living.arenas[living.next_id++] = arena;
+}
+
+bool LivingArenas::Any() {
+  uint64_t id = 0;
+  return LivingFrom(&id) != nullptr;
+}
+
+bool LivingArenas::Collapse(std::chrono::nanoseconds budget) {
+  // One call at a time.
+  static uint64_t id = 0;
+  static uintptr_t from = 0;
+  const auto deadline = std::chrono::steady_clock::now() + budget;
+  while (const std::shared_ptr<Arena> arena = LivingFrom(&id)) {
+    const auto left = deadline - std::chrono::steady_clock::now();
+    if (left <= std::chrono::nanoseconds(0)) return false;
+    from = arena->Collapse(from, left);
+    if (from == 0) ++id;
+  }
+  id = 0;
+  return true;
 }
 
 Arena::Regions::iterator Arena::RegionOf(uintptr_t address) { return std::prev(regions_.upper_bound(address)); }

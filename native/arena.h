@@ -59,8 +59,8 @@ class Arena {
   bool Free(void* block);
 
   // Makes huge pages again of what writes during a fork have split, going on at address `from` (0: at the beginning),
-  // until it is at the end or so much time is used up: at least one portion of 16 MiB, which takes up to 4 ms. Returns
-  // where to go on, or 0 at the end.
+  // until it is at the end or so much time is used up: at least one portion of 8 MiB, which takes up to 2 ms. Returns
+  // where to go on, or 0 at the end. Other threads may use the arena meanwhile.
   uintptr_t Collapse(uintptr_t from, std::chrono::nanoseconds budget);
 
   // Whether a block in use begins there.
@@ -74,6 +74,8 @@ class Arena {
     size_t blocks = 0;
     // One for each huge page.
     std::vector<bool> dirty;
+    // Threads at work on its pages: it is not unmapped under them.
+    int pins = 0;
   };
   struct Block {
     size_t bytes = 0;
@@ -91,7 +93,10 @@ class Arena {
   void RemoveExtent(uintptr_t start, size_t bytes);
   Range Merge(const Regions::value_type& region, Range freed);
   void GiveBackPages(Regions::value_type* region, Range freed, Range extent);
+  bool IsSpare(const Regions::value_type& region) const;
   void Unmap(Regions::iterator region);
+  uintptr_t PinPortion(uintptr_t from, Range* portion);
+  void Unpin(uintptr_t start);
   Regions::iterator RegionOf(uintptr_t address);
 
   ArenaOptions options_;
@@ -104,6 +109,17 @@ class Arena {
   // Free extents by address, and the same by length.
   std::map<uintptr_t, size_t> extents_;
   std::set<std::pair<size_t, uintptr_t>> extents_by_bytes_;
+};
+
+// The arenas of all threads, to be made huge again after a child's end.
+class LivingArenas {
+ public:
+  static void Add(const std::shared_ptr<Arena>& arena);
+  // Whether there are any.
+  static bool Any();
+  // Goes on where the last call was broken off, until all arenas have been gone through or so much time is used up.
+  // True at the end, after which the next call begins anew.
+  static bool Collapse(std::chrono::nanoseconds budget);
 };
 
 // What a forked child has written out and will not read again. Its copies of these pages are dropped, so that the

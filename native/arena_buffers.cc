@@ -12,6 +12,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "arena.h"
 #include "fork.h"
@@ -22,6 +23,7 @@ namespace {
 
 // V8's own interface and not Node-API's external buffers: those give a block back one turn of the loop after it was let
 // go, and cannot be transferred. Both interfaces use one kind of handle, and Node itself converts it like this.
+// NOLINTBEGIN(bugprone-sizeof-expression): a handle is a pointer, and it is the pointer that is copied.
 v8::Local<v8::Value> ToV8(napi_value value) {
   v8::Local<v8::Value> local;
   static_assert(sizeof local == sizeof value, "a handle of V8 is one of Node-API");
@@ -34,6 +36,7 @@ napi_value FromV8(v8::Local<v8::Value> local) {
   memcpy(&value, &local, sizeof value);
   return value;
 }
+// NOLINTEND(bugprone-sizeof-expression)
 
 // A buffer's hold on its arena: V8 has it as long as there is a buffer, in this or another thread, or anybody else
 // whom the memory was given to, and then calls Drop() on any thread.
@@ -59,7 +62,7 @@ bool ExternalBuffersAllowed(Napi::Env env) {
   napi_value ignored = nullptr;
   const auto drop = [](napi_env, void* data, void*) { delete static_cast<char*>(data); };
   const napi_status status = napi_create_external_arraybuffer(env, byte.get(), 1, drop, nullptr, &ignored);
-  if (status == napi_ok) byte.release();
+  if (status == napi_ok) (void)byte.release();
   return status == napi_ok;
 }
 
@@ -97,6 +100,7 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   int error = 0;
   ArenaHandle arena = Arena::Create(options, &error);
   if (arena == nullptr) ThrowNoMemory(info.Env(), error);
+  LivingArenas::Add(arena);
   return Napi::External<ArenaHandle>::New(info.Env(), new ArenaHandle(std::move(arena)),
                                           [](Napi::Env, ArenaHandle* handle) { delete handle; });
 }
@@ -151,6 +155,32 @@ Napi::Value Collapse(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), next);
 }
 
+// On a thread of libuv's pool, which no fork finds at work.
+class CollapseWork : public Napi::AsyncWorker {
+ public:
+  CollapseWork(const Napi::Function& callback, std::chrono::nanoseconds budget)
+      : Napi::AsyncWorker(callback, "forksnap:arenas"), budget_(budget) {}
+
+  void Execute() override { finished_ = LivingArenas::Collapse(budget_); }
+
+  std::vector<napi_value> GetResult(Napi::Env env) override { return {env.Null(), Napi::Boolean::New(env, finished_)}; }
+
+ private:
+  const std::chrono::nanoseconds budget_;
+  bool finished_ = false;
+};
+
+// arenasCollapse(budgetMs, callback): all arenas of the process, a portion at least, until the budget is spent.
+void CollapseAll(const Napi::CallbackInfo& info) {
+  const std::chrono::duration<double, std::milli> budget(info[0].As<Napi::Number>().DoubleValue());
+  const auto whole = std::chrono::duration_cast<std::chrono::nanoseconds>(budget);
+  // Deletes itself.
+  (new CollapseWork(info[1].As<Napi::Function>(), whole))->Queue();
+}
+
+// arenasLive(): whether there are arenas in this process.
+Napi::Value AnyLive(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), LivingArenas::Any()); }
+
 // arenaGiveBack(bytes): in a child, what was written and will not be read again; see WrittenPages. In any other process
 // it would destroy the state, so that it does nothing there.
 Napi::Value GiveBack(const Napi::CallbackInfo& info) {
@@ -170,6 +200,8 @@ void InitArenaBuffers(Napi::Env env, Napi::Object exports) {
   add("arenaStats", Stats);
   add("arenaCollapse", Collapse);
   add("arenaGiveBack", GiveBack);
+  add("arenasCollapse", CollapseAll);
+  add("arenasLive", AnyLive);
 }
 
 }  // namespace forksnap

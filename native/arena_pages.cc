@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "arena.h"
+#include "platform.h"
 
 namespace forksnap {
 
@@ -43,7 +44,7 @@ size_t SmallPageBytes() {
 void* Pointer(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
 void AdviseHugePages(uintptr_t start, size_t bytes, bool huge_pages) {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   // A kernel without huge pages refuses, which changes nothing but the speed: the figures tell.
   madvise(Pointer(start), bytes, huge_pages ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
@@ -89,7 +90,7 @@ void UnmapRegion(uintptr_t start, size_t bytes) {
 }
 
 bool DropPages(uintptr_t start, size_t bytes) {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   return madvise(Pointer(start), bytes, MADV_DONTNEED) == 0;
 #else
   // Elsewhere the advice may leave the old contents; a new mapping in the place of the old one never does.
@@ -98,7 +99,7 @@ bool DropPages(uintptr_t start, size_t bytes) {
 }
 
 bool CollapsePages(uintptr_t start, size_t bytes) {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
 #ifndef MADV_COLLAPSE
   // Linux 6.1; older headers do not know it.
   constexpr int MADV_COLLAPSE = 25;

@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#ifdef __linux__
+#include "platform.h"
+
+#if FORKSNAP_USE_LINUX
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -30,7 +33,7 @@ SignalBlock::~SignalBlock() {
   if (!abandoned_) pthread_sigmask(SIG_SETMASK, &before_, nullptr);
 }
 
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
 
 int CurrentCpu() { return sched_getcpu(); }
 
@@ -67,7 +70,7 @@ void Handle(int signal, void (*handler)(int)) {
 // Until it had left the group, the child may have got the Ctrl-C that was meant for the parent. What a terminal sends
 // comes from the kernel; what somebody sent to the child is put back, and takes effect when signals are unblocked.
 void DropTerminalSignals() {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   sigset_t terminal;
   sigemptyset(&terminal);
   for (const int signal : {SIGINT, SIGQUIT, SIGHUP, SIGTSTP}) sigaddset(&terminal, signal);
@@ -91,11 +94,36 @@ void ResetSignals() {
   pthread_sigmask(SIG_SETMASK, &none, nullptr);
 }
 
+#if !FORKSNAP_USE_LINUX
+// How long an orphan lives at most.
+constexpr int kParentLookSeconds = 1;
+pid_t watched_parent = 0;
+
+void LookForParent(int) {
+  if (getppid() != watched_parent) ExitOrphan();
+}
+
+// Without a death signal a child whose writer never ends would outlive its parent for ever, with nobody left to kill
+// it.
+void WatchParent(pid_t parent) {
+  watched_parent = parent;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = LookForParent;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGALRM, &action, nullptr);
+  const itimerval each = {{kParentLookSeconds, 0}, {kParentLookSeconds, 0}};
+  setitimer(ITIMER_REAL, &each, nullptr);
+}
+#endif
+
 // The death signal is tied to the parent's forking thread, which is its main thread. The comparison afterwards covers
 // a parent that died before the call.
 bool DieWithParent(pid_t parent) {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+#else
+  WatchParent(parent);
 #endif
   return getppid() == parent;
 }
@@ -110,7 +138,7 @@ bool Keeps(const ChildSetup& setup, int fd) {
 bool ReplaceDescriptors(const ChildSetup& setup) {
   const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null_fd < 0) return false;
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   const char* list = "/proc/self/fd";
 #else
   const char* list = "/dev/fd";
@@ -126,11 +154,12 @@ bool ReplaceDescriptors(const ChildSetup& setup) {
     const long fd = strtol(entry->d_name, &rest, 10);
     if (rest == entry->d_name || *rest != '\0') continue;
     if (fd == null_fd || fd == dirfd(directory) || Keeps(setup, static_cast<int>(fd))) continue;
-#ifdef __linux__
-    // 0 and 1 must survive an exec by the writer like anybody's; the others must not.
+      // 0 and 1 must survive an exec by the writer like anybody's; the others must not.
+#if FORKSNAP_USE_LINUX
     const bool stands = dup3(null_fd, static_cast<int>(fd), fd > 2 ? O_CLOEXEC : 0) >= 0;
 #else
     const bool stands = dup2(null_fd, static_cast<int>(fd)) >= 0;
+    if (stands && fd > 2) fcntl(static_cast<int>(fd), F_SETFD, FD_CLOEXEC);
 #endif
     // Nobody can take a number that is beyond the limit by now, so there it is enough to close.
     if (!stands && (errno != EBADF || close(static_cast<int>(fd)) != 0)) replaced = false;
@@ -144,7 +173,7 @@ bool ReplaceDescriptors(const ChildSetup& setup) {
   return replaced;
 }
 
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
 
 void RaiseOomScore(int score) {
   const int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
@@ -192,13 +221,21 @@ void LimitCore(bool allowed) {
   if (allowed) return;
   const rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   // With a core_pattern that pipes, the limit alone does not count.
   prctl(PR_SET_DUMPABLE, 0);
 #endif
 }
 
 }  // namespace
+
+void ExitOrphan() {
+  static constexpr char kGone[] = "forksnap: the parent has gone before its child's end; nothing was published\n";
+  if (write(STDERR_FILENO, kGone, sizeof kGone - 1) < 0) {
+    // Nobody is left to be told.
+  }
+  _exit(kExitBroken);
+}
 
 bool SetUpChild(const ChildSetup& setup) {
   // Ctrl-C goes to the whole process group; the last snapshot of a shutdown must outlive it.

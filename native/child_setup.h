@@ -11,6 +11,9 @@
 
 namespace forksnap {
 
+// EX_SOFTWARE of sysexits.h: how every child ends that broke a rule and could say so.
+constexpr int kExitBroken = 70;
+
 struct ChildSetup {
   // The parent's process id, taken before the fork, and the parent's signal mask then.
   pid_t parent = 0;
@@ -33,6 +36,9 @@ struct ChildSetup {
 // What could not be done but is not worth dying for is skipped; returns false when the child must not go on (the
 // parent is already gone, or descriptors of the parent could not be let go).
 bool SetUpChild(const ChildSetup& setup);
+
+// Ends the child, which is an orphan by now, in a way that shows that nothing was published. Async-signal-safe.
+[[noreturn]] void ExitOrphan();
 
 // The processor that the calling thread runs on, or -1 where nobody knows.
 int CurrentCpu();

@@ -4,21 +4,25 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "child_setup.h"
 #include "heap_inherit.h"
+#include "heap_mark.h"
 #include "quiesce.h"
 #include "start_gate.h"
 #include "status_page.h"
 #include "threads.h"
+#include "v8_gc.h"
 #include "v8_pool.h"
 
 namespace forksnap {
@@ -27,8 +31,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// EX_SOFTWARE of sysexits.h: how every child ends that broke a rule and could say so.
-constexpr int kExitBroken = 70;
 constexpr int kLookTries = 20;
 // JavaScript's Number.MAX_SAFE_INTEGER.
 constexpr double kWholeMax = 9007199254740991.0;
@@ -45,10 +47,21 @@ double MsSince(Clock::time_point since) {
 bool in_child = false;
 StatusPage* child_page = nullptr;
 pid_t parent_of_child = 0;
+// As it was at the fork.
+GcFigures parent_gc;
+
+// The system counts a child's faults from 0.
+uint64_t Faults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_minflt);
+}
 
 [[noreturn]] void ExitChild(Outcome outcome, int code, const char* message, size_t length) {
   if (child_page != nullptr) {
     child_page->MeasureCow(true);
+    const GcFigures& gc = CurrentGcFigures();
+    child_page->SetCost(Faults(), gc.young - parent_gc.young, gc.full - parent_gc.full);
     child_page->SetOutcome(outcome, message, length);
   }
   // exit() would join threads that do not exist here and run the parent's handlers.
@@ -158,6 +171,7 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       return result;
     }
     SignalBlock block;
+    std::optional<HeapMark::OwnFork> own_fork(std::in_place);
     result.syscall = "madvise";
     const auto before_inherit = Clock::now();
     result.error = InheritEverything();
@@ -189,9 +203,10 @@ ForkResult ForkHeld(Quiescence& quiescence, const ChildSetup& setup) {
       if (result.pid > 0) setpgid(result.pid, result.pid);
       result.kind = result.pid > 0 ? ForkResult::Kind::kForked : ForkResult::Kind::kFailed;
     }
+    own_fork.reset();
     // Before anybody is released: a worker of V8's could unmap a range, and another thread's malloc take its place.
     const auto before_restore = Clock::now();
-    RestoreDontFork(quiescence.RangesToRestore());
+    quiescence.RestoreMark();
     result.restore_ms = MsSince(before_restore);
   }
   const auto before_release = Clock::now();
@@ -238,6 +253,7 @@ Napi::Value ForkAndRun(const Napi::CallbackInfo& info) {
   if (!page->valid()) throw Napi::Error::New(env, "the status page is closed");
   const Napi::Function main = info[2].As<Napi::Function>();
   child_page = page;
+  parent_gc = CurrentGcFigures();
   const ForkResult result = ForkHeld(Quiescence::Get(), setup);
   if (result.pid != 0) {
     child_page = nullptr;
@@ -301,9 +317,7 @@ void RequireChild(Napi::Env env) {
 // Where the system has no signal for a parent's death, an orphan comes to its end. Nobody is left who could publish
 // what it wrote, and it must not look as if it had ended well to whoever reaps it.
 void RequireParent() {
-  if (getppid() == parent_of_child) return;
-  static constexpr char kGone[] = "forksnap: the parent has gone before its child's end; nothing was published\n";
-  ExitBareChild(kExitBroken, kGone);
+  if (getppid() != parent_of_child) ExitOrphan();
 }
 
 void ChildExit(const Napi::CallbackInfo& info) {
@@ -363,6 +377,9 @@ Napi::Value ReadPage(const Napi::CallbackInfo& info) {
   result["rows"] = static_cast<double>(state.rows);
   result["bytes"] = static_cast<double>(state.bytes);
   result["cowBytes"] = static_cast<double>(state.cow_bytes);
+  result["faults"] = static_cast<double>(state.faults);
+  result["youngGcs"] = static_cast<double>(state.young_gcs);
+  result["fullGcs"] = static_cast<double>(state.full_gcs);
   result["beats"] = static_cast<double>(state.beats);
   result["outcome"] = static_cast<uint32_t>(state.outcome);
   result["message"] = state.message;

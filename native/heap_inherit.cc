@@ -83,6 +83,8 @@ int InheritEverything() {
   return InheritOneByOne();
 }
 
+void InheritRange(const Range& range) { Applies(range.start, range.end); }
+
 void RestoreDontFork(const std::vector<Range>& ranges) {
   for (const Range& range : ranges) {
     madvise(reinterpret_cast<void*>(range.start), range.end - range.start, MADV_DONTFORK);
@@ -93,6 +95,7 @@ void RestoreDontFork(const std::vector<Range>& ranges) {
 
 void FindKernelPages() {}
 int InheritEverything() { return 0; }
+void InheritRange(const Range&) {}
 void RestoreDontFork(const std::vector<Range>&) {}
 
 #endif

@@ -10,7 +10,7 @@ namespace forksnap {
 namespace {
 
 using ReadStats = bool (*)(uint64_t[4]);
-using Collapse = int (*)(uint64_t, uint32_t[2]);
+using Collapse = int (*)(uint64_t, uint64_t[4]);
 
 // The library was there before the addon, or it never will be.
 template <typename Function>
@@ -45,8 +45,10 @@ class CollapseWork : public Napi::AsyncWorker {
 
   std::vector<napi_value> GetResult(Napi::Env env) override {
     Napi::Object result = Napi::Object::New(env);
-    result["made"] = figures_[0];
-    result["refused"] = figures_[1];
+    result["made"] = static_cast<double>(figures_[0]);
+    result["refused"] = static_cast<double>(figures_[1]);
+    result["longestMs"] = static_cast<double>(figures_[2]) / 1e6;
+    result["longestCpuMs"] = static_cast<double>(figures_[3]) / 1e6;
     result["finished"] = state_ != 0;
     result["unsupported"] = state_ == kUnsupported;
     return {env.Null(), result};
@@ -55,7 +57,7 @@ class CollapseWork : public Napi::AsyncWorker {
  private:
   static constexpr int kUnsupported = 2;
   const uint64_t budget_ns_;
-  uint32_t figures_[2] = {};
+  uint64_t figures_[4] = {};
   int state_ = 0;
 };
 

@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "heap_inherit.h"
+#include "heap_mark.h"
 #include "loop_callback.h"
 #include "uv_pool.h"
+#include "v8_gc.h"
 #include "v8_pool.h"
 
 namespace forksnap {
@@ -15,6 +17,9 @@ namespace {
 
 // The caller's hook runs while they are parked; it must not wait for one of them for longer.
 constexpr int kIsolatePatienceMs = 1000;
+// So many of V8's mappings get another mark in one system call: some 20 us, in which nobody else can map memory.
+constexpr size_t kRangesAtOnce = 64;
+constexpr auto kPutBackTurn = std::chrono::microseconds(200);
 
 uv_loop_t* LoopOf(Napi::Env env) {
   uv_loop_t* loop = nullptr;
@@ -138,6 +143,8 @@ void Quiescence::BeginBlocking(int patience_ms) {
 }
 
 void Quiescence::ScanMappings() {
+  // What is not marked would be taken for somebody else's.
+  HeapMark::Get().PutBack();
   gc_at_scan_ = GcCount();
   FindKernelPages();
   if (waker_ == nullptr) {
@@ -149,6 +156,9 @@ void Quiescence::ScanMappings() {
   try {
     scan_thread_ = std::thread([this, waker = waker_] {
       scan_ = ScanSmaps(&scan_cancel_);
+      if (scan_.complete) {
+        HeapMark::Get().Lift(CutSpans(HintedSpans(scan_), scan_.dontfork, kRangesAtOnce), scan_cancel_);
+      }
       scan_done_.store(true, std::memory_order_release);
       waker->Wake();
     });
@@ -294,10 +304,15 @@ Quiescence::Hold::Hold(Quiescence& quiescence) {
   if (complete_) woken_ = quiescence.WokenOf(tids_);
 }
 
-std::vector<Range> Quiescence::RangesToRestore() const {
-  if (!scan_done_.load(std::memory_order_acquire) || !scan_.complete) return {};
-  // Without a collection since the scan began V8 has mapped and unmapped nothing, and every range is still its own.
-  return GcCount() == gc_at_scan_ ? scan_.dontfork : HintedSpans(scan_);
+void Quiescence::RestoreMark() const {
+  if (!scan_done_.load(std::memory_order_acquire) || !scan_.complete) return;
+  if (GcCount() == gc_at_scan_) {
+    // Without a collection since the scan began V8 has unmapped nothing, and every range is still its own.
+    RestoreDontFork(scan_.dontfork);
+    HeapMark::Get().Settle();
+  } else if (!HeapMark::Get().lifted()) {
+    RestoreDontFork(HintedSpans(scan_));
+  }
 }
 
 void Quiescence::CloseLoopHandle() {
@@ -366,10 +381,19 @@ Napi::Value ExcusePool(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Active(info.Env()).ExcusePool());
 }
 
+// putHeapMarkBack(all): goes on with it unless a fork is being prepared, for a fraction of a millisecond or to the end;
+// true while there is more to do.
+Napi::Value PutHeapMarkBack(const Napi::CallbackInfo& info) {
+  if (Quiescence::Get().active()) return Napi::Boolean::New(info.Env(), false);
+  if (!info[0].ToBoolean()) return Napi::Boolean::New(info.Env(), HeapMark::Get().PutBackFor(kPutBackTurn));
+  HeapMark::Get().PutBack();
+  return Napi::Boolean::New(info.Env(), false);
+}
+
 void RegisterIsolate(const Napi::CallbackInfo&) { RegisterCurrentIsolate(); }
 
 Napi::Value GetFullGcCount(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(FullGcCount()));
+  return Napi::Number::New(info.Env(), static_cast<double>(CurrentGcFigures().full));
 }
 
 }  // namespace
@@ -391,6 +415,7 @@ void InitQuiesce(Napi::Env env, Napi::Object exports) {
   add("quiesceEnd", End);
   add("registerIsolate", RegisterIsolate);
   exports["fullGcCount"] = Napi::Function::New(env, GetFullGcCount, "fullGcCount");
+  exports["putHeapMarkBack"] = Napi::Function::New(env, PutHeapMarkBack, "putHeapMarkBack");
   exports["quiesceProgress"] = Napi::Function::New(env, GetProgress, "quiesceProgress");
 }
 

@@ -87,8 +87,9 @@ class Quiescence {
     pid_t woken_ = 0;
   };
 
-  // What must be marked MADV_DONTFORK again after the fork.
-  std::vector<Range> RangesToRestore() const;
+  // After a fork, before anybody is released: marks what must be marked MADV_DONTFORK at once. The rest is left to
+  // HeapMark, for later.
+  void RestoreMark() const;
 
  private:
   Quiescence() = default;

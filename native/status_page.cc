@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <new>
 
+#include "platform.h"
+
 namespace forksnap {
 
 // Two processes meet here, so that only lock-free atomics may coordinate them: a lock held by a child that was killed
@@ -19,6 +21,9 @@ struct StatusPage::Shared {
   std::atomic<uint64_t> rows{0};
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> cow_bytes{0};
+  std::atomic<uint64_t> faults{0};
+  std::atomic<uint64_t> young_gcs{0};
+  std::atomic<uint64_t> full_gcs{0};
   std::atomic<uint64_t> beats{0};
   std::atomic<uint32_t> outcome{0};
   uint32_t message_length = 0;
@@ -87,6 +92,12 @@ void StatusPage::MeasureCow(bool force) {
   shared_->beats.fetch_add(1, std::memory_order_release);
 }
 
+void StatusPage::SetCost(uint64_t faults, uint64_t young_gcs, uint64_t full_gcs) {
+  shared_->faults.store(faults, std::memory_order_relaxed);
+  shared_->young_gcs.store(young_gcs, std::memory_order_relaxed);
+  shared_->full_gcs.store(full_gcs, std::memory_order_relaxed);
+}
+
 bool StatusPage::SetResult(const void* data, size_t length) {
   if (length > kResultMax) return false;
   memcpy(shared_->result, data, length);
@@ -110,6 +121,9 @@ StatusPage::State StatusPage::Read() const {
   state.rows = shared_->rows.load(std::memory_order_relaxed);
   state.bytes = shared_->bytes.load(std::memory_order_relaxed);
   state.cow_bytes = shared_->cow_bytes.load(std::memory_order_relaxed);
+  state.faults = shared_->faults.load(std::memory_order_relaxed);
+  state.young_gcs = shared_->young_gcs.load(std::memory_order_relaxed);
+  state.full_gcs = shared_->full_gcs.load(std::memory_order_relaxed);
   // The child's memory is the child's word: a length is never trusted beyond the field.
   if (outcome != 0) {
     state.message.assign(shared_->message, std::min<size_t>(shared_->message_length, kMessageMax));
@@ -122,7 +136,7 @@ const void* StatusPage::result() const { return shared_->result; }
 size_t StatusPage::result_length() const { return std::min<size_t>(shared_->result_length, kResultMax); }
 
 uint64_t PrivateDirtyBytes() {
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
   const int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
   char text[4096];

@@ -44,6 +44,8 @@ class StatusPage {
   void SetProgress(uint64_t rows, uint64_t bytes);
   // Measures the copy-on-write bytes: always if `force`, else only as often as the measuring itself is cheap.
   void MeasureCow(bool force);
+  // What the child's life has cost itself, once, at its end.
+  void SetCost(uint64_t faults, uint64_t young_gcs, uint64_t full_gcs);
   bool SetResult(const void* data, size_t length);
   // Cuts the message at kMessageMax bytes, between two UTF-8 characters. The first outcome stands.
   void SetOutcome(Outcome outcome, const char* message, size_t length);
@@ -53,6 +55,9 @@ class StatusPage {
     uint64_t rows;
     uint64_t bytes;
     uint64_t cow_bytes;
+    uint64_t faults;
+    uint64_t young_gcs;
+    uint64_t full_gcs;
     uint64_t beats;
     Outcome outcome;
     std::string message;

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 
+#include "platform.h"
+
 #ifdef __linux__
 #include <sys/syscall.h>
 #else
@@ -37,16 +39,16 @@ int64_t SwitchesAsleep(const std::string& text) {
   // The fields' names begin a line; the thread's name, in the first one, cannot hold a line break here.
   const size_t state = text.find("\nState:\t");
   if (state == std::string::npos || text.compare(state + 8, 1, "S") != 0) return -1;
-  int64_t sum = 0;
+  uint64_t sum = 0;
   for (const char* name : {"\nvoluntary_ctxt_switches:\t", "\nnonvoluntary_ctxt_switches:\t"}) {
     const size_t field = text.find(name);
     if (field == std::string::npos) return -1;
-    sum += strtoll(text.c_str() + field + strlen(name), nullptr, 10);
+    sum += strtoull(text.c_str() + field + strlen(name), nullptr, 10);
   }
-  return sum;
+  return static_cast<int64_t>(sum & INT64_MAX);
 }
 
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
 
 namespace {
 

@@ -75,22 +75,6 @@ void ForgetIsolate(void* number) {
   registry.entries.erase(reinterpret_cast<uintptr_t>(number));
 }
 
-uint64_t gc_count = 0;
-uint64_t full_gc_count = 0;
-
-void CountGc(v8::Isolate*, v8::GCType type, v8::GCCallbackFlags, void*) {
-  ++gc_count;
-  if (type & v8::kGCTypeMarkSweepCompact) ++full_gc_count;
-}
-
-void BeginCounting() {
-  static const bool counting = [] {
-    v8::Isolate::GetCurrent()->AddGCEpilogueCallback(CountGc, nullptr);
-    return true;
-  }();
-  (void)counting;
-}
-
 FatalHandler fatal_handler = nullptr;
 
 void OnOutOfMemory(const char* location, const v8::OOMDetails& details) {
@@ -155,16 +139,6 @@ void InterruptIsolates(const std::shared_ptr<GateRound>& round) {
 }
 
 bool IsRunningMicrotasks() { return v8::MicrotasksScope::IsRunningMicrotasks(v8::Isolate::GetCurrent()); }
-
-uint64_t GcCount() {
-  BeginCounting();
-  return gc_count;
-}
-
-uint64_t FullGcCount() {
-  BeginCounting();
-  return full_gc_count;
-}
 
 void AtProcessExit(void (*hook)(void*), void* argument) {
   v8::Isolate* isolate = v8::Isolate::GetCurrent();

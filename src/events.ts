@@ -47,8 +47,13 @@ export function tell(emitter: EventEmitter, event: string, args: readonly unknow
     try {
       Reflect.apply(listener, emitter, args)
     } catch (error) {
-      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
-      process.emitWarning(`a listener of '${event}' threw: ${reason}`, 'ForksnapListenerWarning')
+      warnOfThrown(`a listener of '${event}' threw`, error, 'ForksnapListenerWarning')
     }
   }
+}
+
+/** A process warning for what a bystander's function threw. */
+export function warnOfThrown(what: string, error: unknown, warning: string): void {
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  process.emitWarning(`${what}: ${reason}`, warning)
 }

@@ -12,6 +12,8 @@ export interface ForkChildOptions {
   readonly stallMs?: number
   /** Kill the child if it runs for longer; default 3,600,000 ms (an hour), 0 = no limit. */
   readonly totalMs?: number
+  /** Put full collections off while the child lives, for so many milliseconds at most; default 60,000, 0 = not at all. */
+  readonly deferFullGcMs?: number
   readonly child?: ChildOptions
   /** Descriptors that the child keeps beside stderr. */
   readonly keepFds?: readonly number[]
@@ -27,6 +29,7 @@ const LIMITS = ['quiesceMs', 'stallMs', 'totalMs'] as const
 const KEYS: readonly (keyof ForkChildOptions)[] = [
   ...LIMITS,
   'signal',
+  'deferFullGcMs',
   'child',
   'keepFds',
   'onForked',
@@ -49,15 +52,16 @@ export function resolveForkChildOptions(
   options: ForkChildOptions,
 ): Pick<
   ForkJob<undefined, unknown>,
-  'signal' | 'child' | 'keepFds' | 'onForked' | 'onProgress' | 'progressMs' | 'limits'
+  'signal' | 'child' | 'deferFullGcMs' | 'keepFds' | 'onForked' | 'onProgress' | 'progressMs' | 'limits'
 > {
   check.checkOptions('forkChild: options', options, KEYS)
   const { quiesceMs = DEFAULTS.quiesceMs, stallMs = DEFAULTS.stallMs, totalMs = DEFAULTS.totalMs, ...rest } = options
   const limits = { quiesceMs, stallMs, totalMs }
   for (const name of LIMITS) check.checkNumber(`forkChild: ${name}`, limits[name], 0, TIMER_MS_MAX)
-  const { signal, child, keepFds, progressMs } = rest
+  const { signal, child, deferFullGcMs, keepFds, progressMs } = rest
   check.checkSignal('forkChild: signal', signal)
   if (child !== undefined) checkChildOptions('forkChild: child', child)
+  if (deferFullGcMs !== undefined) check.checkWhole('forkChild: deferFullGcMs', deferFullGcMs, 0, TIMER_MS_MAX)
   if (progressMs !== undefined) check.checkWhole('forkChild: progressMs', progressMs, 1, TIMER_MS_MAX)
   if (keepFds !== undefined && !Array.isArray(keepFds)) {
     throw check.invalidArgument('forkChild: keepFds', 'a list of descriptors', keepFds)

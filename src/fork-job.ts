@@ -1,3 +1,6 @@
+import type { SaveIdentity } from './diagnostics'
+import type { ParentCost } from './parent-cost'
+
 /** What `runFork` (fork.ts) takes and gives: the seam between the fork protocol and those who schedule forks. */
 
 /** How the child is set up, beside what the protocol demands. All fields are optional. */
@@ -59,7 +62,7 @@ export interface PauseParts {
   readonly inheritMs: number
   /** The system call alone. */
   readonly forkMs: number
-  /** Keeping the heap from children of `child_process` again (MADV_DONTFORK). */
+  /** Keeping the heap from children of `child_process` again (MADV_DONTFORK), as far as that cannot wait. */
   readonly restoreMs: number
   /** Letting the parked threads go. */
   readonly releaseMs: number
@@ -105,8 +108,12 @@ export interface ForkJob<Prepared, Value> {
   readonly keepFds?: readonly number[]
   readonly child?: ChildOptions
   readonly limits: ForkLimits
+  /** For so many milliseconds at most full collections are put off while the child lives. Default 60,000, 0 = none. */
+  readonly deferFullGcMs?: number
   /** Aborting kills the child (or gives up before the fork) and rejects with `ERR_ABORTED`. */
   readonly signal?: AbortSignal
+  /** The save that the fork is for, as the diagnostics channels tell it. */
+  readonly save?: SaveIdentity
   onForked?(info: ForkInfo): void
   /** Called about every `progressMs` while the child lives. */
   onProgress?(progress: Progress): void
@@ -114,7 +121,17 @@ export interface ForkJob<Prepared, Value> {
   readonly progressMs?: number
 }
 
-export interface ForkOutcome<Prepared, Value> extends ForkInfo {
+/** What the child itself had to do beside its work. */
+export interface ChildCost {
+  /** Page faults from the fork to its end: pages that it copied, and new memory. */
+  readonly faults: number
+  /** Collections of its young generation. */
+  readonly young: number
+  /** Full collections. */
+  readonly full: number
+}
+
+export interface ForkOutcome<Prepared, Value> extends ForkInfo, ParentCost {
   readonly value: Value
   readonly prepared: Prepared
   readonly exitCode: 0
@@ -128,6 +145,10 @@ export interface ForkOutcome<Prepared, Value> extends ForkInfo {
   readonly loopDelayP99Ms: number
   readonly rows: number
   readonly bytes: number
-  /** Private dirty bytes of the child at its end: what parent and child have copied, as Redis counts it. */
+  /**
+   * Private dirty bytes of the child at its end, as Redis counts copy-on-write: pages of the fork's instant that parent or
+   * child have written since, and the child's new memory. Not those that the child has given back.
+   */
   readonly cowBytes: number
+  readonly childCost: ChildCost
 }

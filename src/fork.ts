@@ -2,6 +2,7 @@ import {
   binding,
   Outcome,
   type NativeBinding,
+  type NativeCost,
   type NativeForkOptions,
   type PageState,
   type StatusPage,
@@ -11,9 +12,12 @@ import { reviveError } from './child-error'
 import { ChildGuard, type KillReason } from './child-guard'
 import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
+import { tellEnded, tellForked, tellNotForked } from './fork-diagnostics'
 import { asForkFailed, forkFailed } from './fork-failed'
 import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
+import { DEFER_FULL_GC_MS, markingOver, putOffFullGcs } from './full-gc'
 import { measureLoopDelay } from './loop-delay'
+import { parentCost } from './parent-cost'
 import { assertSupported } from './platform'
 import { bareChildBegan } from './huge-pages'
 import { aborted, AGAIN, isQuiescing, quiesce } from './quiesce'
@@ -49,9 +53,12 @@ function resultOf<P, V>(job: ForkJob<P, V>): ResultCodec<V> {
   return job.result ?? (clonedResult as ResultCodec<V>)
 }
 
-interface Forked<P> extends ForkInfo {
+interface Forked<P> {
+  readonly info: ForkInfo
   readonly prepared: P
   readonly reaper: Reaper
+  readonly costs: { readonly paused: NativeCost; readonly forked: NativeCost }
+  readonly childDelay: ReturnType<typeof measureLoopDelay>
 }
 
 /** The synchronous part: the caller's hook, the last look, the fork. In the child it does not return. */
@@ -65,6 +72,7 @@ function forkNow<P, V>(
   const native = binding()
   const child = job.child ?? {}
   const options = nativeOptions(job.keepFds ?? [], child, false)
+  const paused = native.costSoFar()
   const before = performance.now()
   const prepared = job.prepare()
   const prepareMs = performance.now() - before
@@ -83,16 +91,12 @@ function forkNow<P, V>(
   }
   const { pid, lookMs, inheritMs, forkMs, restoreMs, releaseMs } = result
   const reaper = new Reaper(pid)
-  return {
-    prepared,
-    pid,
-    reaper,
-    forkMs,
-    pauseMs: performance.now() - pausedMs,
-    pauseParts: { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs },
-    quiesceMs: pausedMs - startedMs,
-    parkedMs,
-  }
+  const forked = native.costSoFar()
+  const childDelay = measureLoopDelay()
+  const pauseParts = { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs }
+  const pauseMs = performance.now() - pausedMs
+  const info = { pid, forkMs, pauseMs, pauseParts, quiesceMs: pausedMs - startedMs, parkedMs }
+  return { prepared, reaper, info, costs: { paused, forked }, childDelay }
 }
 
 const outcomeText: Record<number, string> = {
@@ -187,8 +191,8 @@ async function attend<P, V>(
   if (job.signal?.aborted) abort()
   guard.start()
   try {
-    const { prepared: _prepared, reaper: _reaper, ...info } = forked
-    callBack(() => job.onForked?.(info))
+    tellForked(forked.info, job.save)
+    callBack(() => job.onForked?.(forked.info))
     const end = await reaper.ended
     return { end, killed }
   } finally {
@@ -209,18 +213,33 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   refuseInChild(native)
   if (job.signal?.aborted) throw aborted(job.signal)
   rehearse(() => nativeOptions([], {}, false))
+  const deferFullGcMs = job.deferFullGcMs ?? DEFER_FULL_GC_MS
+  if (deferFullGcMs > 0) await markingOver(job.signal)
   const startedMs = performance.now()
+  const begun = native.costSoFar()
   const page = openPage(native)
   const delay = measureLoopDelay()
+  // From before the fork on: marking that begins while the threads are brought to rest would go on beside the child.
+  const allowFullGcs = putOffFullGcs(deferFullGcMs)
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
-    const forked = await quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
+    const forking = quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
+    const forked = await forking.catch((error: unknown) => {
+      tellNotForked(error, performance.now() - startedMs, job.save)
+      throw error
+    })
     const forkedMs = performance.now()
-    const { prepared, reaper: _reaper, ...info } = forked
+    const { prepared, info, costs } = forked
     const { end, killed } = await attend(job, page, forked)
     const endedMs = performance.now()
+    const childMs = endedMs - forkedMs
+    const ended = native.costSoFar()
+    allowFullGcs()
+    const childDelay = forked.childDelay.stop()
     const state = native.readPage(page)
+    const { rows, bytes, cowBytes } = state
     const error = childError(end, state, info.pid, killed, job)
+    tellEnded(end, { ...job.save, pid: info.pid, childMs, rows, bytes, cowBytes, ...(error && { error }) })
     if (error !== undefined) throw error
     const value = resultOf(job).decode(native.readPageResult(page))
     const { longestGapMs, p99Ms } = await delay.stop()
@@ -229,16 +248,20 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
       value,
       prepared,
       exitCode: 0,
-      childMs: endedMs - forkedMs,
+      childMs,
       totalMs: endedMs - startedMs,
       longestGapMs,
       loopDelayP99Ms: p99Ms,
-      rows: state.rows,
-      bytes: state.bytes,
-      cowBytes: state.cowBytes,
+      rows,
+      bytes,
+      cowBytes,
+      childCost: { faults: state.faults, young: state.youngGcs, full: state.fullGcs },
+      ...parentCost([begun, costs.paused, costs.forked, ended], await childDelay),
     }
   } finally {
+    allowFullGcs()
     native.closePage(page)
+    native.putHeapMarkBack(true)
     void delay.stop()
   }
 }

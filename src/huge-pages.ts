@@ -2,25 +2,83 @@ import { setTimeout } from 'node:timers'
 import { binding } from './binding'
 
 /**
- * While a child lives, the first write to a huge page splits it. After the child's end the pages of a packed heap are made
- * huge again, a few at a time and with rests in between, or the next fork would cost as much as that of a scattered
- * heap. The kernel copies each page for it, some 0.3 ms: on a thread of libuv's pool, which no fork finds at work.
+ * While a child lives, the first write to a huge page splits it. After the child's end the pages of a packed heap and of
+ * arenas are made huge again, a few at a time and with rests in between, or the next fork would cost as much as that of
+ * scattered memory. The kernel copies each page for it, some 0.3 ms: on a thread of libuv's pool, which no fork finds at
+ * work.
  */
 
-/** Spent at a time; the page that exceeds it is still finished. */
+/** Spent at a time; what exceeds it is still finished: one page of the heap, or four of an arena. */
 const BUDGET_MS = 1
 const REST_MS = 4
+
+/** Pages of the heap that were made huge, those that the kernel refused, and the longest that one took: in all, and on a processor. */
+export interface CollapseFigures {
+  made: number
+  refused: number
+  longestMs: number
+  longestCpuMs: number
+}
+
+const noFigures = (): CollapseFigures => ({ made: 0, refused: 0, longestMs: 0, longestCpuMs: 0 })
+let figures = noFigures()
+
+/** What it took since the last call, for the benchmarks. */
+export function takeCollapseFigures(): CollapseFigures {
+  const taken = figures
+  figures = noFigures()
+  return taken
+}
+
+/** What is to be made huge again; one of them at a time. */
+abstract class Memory {
+  /** How often its end must still be reached until all of it has been gone through. */
+  ends = 0
+  midway = false
+  /** Whether another try is in vain. */
+  abstract get unsupported(): boolean
+  /** Goes on for `BUDGET_MS`; tells whether its end was reached. */
+  abstract collapse(done: (finished: boolean) => void): void
+}
+
+class PackedHeap extends Memory {
+  private refused = false
+
+  get unsupported(): boolean {
+    this.refused ||= binding().packedHeapStats() === null
+    return this.refused
+  }
+
+  collapse(done: (finished: boolean) => void): void {
+    binding().packedHeapCollapse(BUDGET_MS, (_, result) => {
+      figures.made += result.made
+      figures.refused += result.refused
+      figures.longestMs = Math.max(figures.longestMs, result.longestMs)
+      figures.longestCpuMs = Math.max(figures.longestCpuMs, result.longestCpuMs)
+      this.refused ||= result.unsupported
+      done(result.finished)
+    })
+  }
+}
+
+class Arenas extends Memory {
+  get unsupported(): boolean {
+    return !binding().arenasLive()
+  }
+
+  collapse(done: (finished: boolean) => void): void {
+    binding().arenasCollapse(BUDGET_MS, (_, finished) => done(finished))
+  }
+}
+
+const memories: readonly Memory[] = [new PackedHeap(), new Arenas()]
 
 /** Children of forks that this process waits for. */
 let living = 0
 /** Children of the bare fork(), whose end we are not told of. */
 const bare = new Set<number>()
 let timer: NodeJS.Timeout | undefined
-let working = false
-/** How often the end of the heap must still be reached until all of it has been gone through. */
-let ends = 0
-let midway = false
-let unsupported = false
+let working: Memory | undefined
 
 /** Whether the process exists, as a zombie too: its pages may not be free yet. */
 function exists(pid: number): boolean {
@@ -37,6 +95,11 @@ function shared(): boolean {
   return living > 0 || bare.size > 0
 }
 
+/** What is not done yet. */
+function next(): Memory | undefined {
+  return memories.find((memory) => memory.ends > 0 && !memory.unsupported)
+}
+
 function rest(): void {
   // Nothing but a faster fork depends on it: it keeps no process alive.
   timer ??= setTimeout(step, REST_MS).unref()
@@ -45,20 +108,21 @@ function rest(): void {
 function step(): void {
   timer = undefined
   // Shared pages would be copied here and not become the child's.
-  if (working || shared()) return
-  working = true
-  binding().packedHeapCollapse(BUDGET_MS, (_, { finished, unsupported: refused }) => {
-    working = false
-    unsupported ||= refused
-    midway = !finished
-    if (finished && ends > 0) ends--
-    if (ends > 0 && !unsupported && living === 0) rest()
+  if (working !== undefined || shared()) return
+  const memory = next()
+  if (memory === undefined) return
+  working = memory
+  memory.collapse((finished) => {
+    working = undefined
+    memory.midway = !finished
+    if (finished && memory.ends > 0) memory.ends--
+    if (living === 0 && next() !== undefined) rest()
   })
 }
 
 /** Whether pages are still being made huge, or will be after a rest. */
 export function isMakingHugePages(): boolean {
-  return working || timer !== undefined
+  return working !== undefined || timer !== undefined
 }
 
 /** Called for each child that shares this process's pages from now on. */
@@ -71,11 +135,10 @@ export function childBegan(): void {
 /** Called when such a child has been reaped, or has gone in another way. */
 export function childEnded(): void {
   living--
-  unsupported ||= binding().packedHeapStats() === null
-  if (living > 0 || unsupported) return
+  if (living > 0) return
   // The work of the last time may have been broken off: what it has passed is split again.
-  ends = midway || working ? 2 : 1
-  rest()
+  for (const memory of memories) memory.ends = memory.midway || memory === working ? 2 : 1
+  if (next() !== undefined) rest()
 }
 
 /** A child of the bare fork(): no page is made huge until its pid is gone. */

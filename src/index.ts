@@ -3,11 +3,23 @@ export { fork, forkChild, type ChildFunction, type ChildResult, type ForkChildOp
 export { waitpid, WNOHANG, type WaitStatus } from './wait'
 export { assertSupported, isSupported } from './platform'
 export { ForksnapError, isForksnapError, type ForksnapErrorCode, type ForksnapErrorDetails } from './errors'
-export type { ChildContext, ChildOptions, ForkInfo, Progress } from './fork-job'
+export type { ChildContext, ChildCost, ChildOptions, ForkInfo, Progress } from './fork-job'
+export type { Collections, PageFaults, ParentCost } from './parent-cost'
+export type { LoopDelay } from './loop-delay'
 export { Snapshotter, type CloseOptions, type SaveOptions } from './snapshotter'
 export type { DurableLog, LimitOptions, RetryOptions, SnapshotterOptions, WarmUpOptions } from './options'
 export type { SnapshotterEvents } from './events'
 export type { SnapshotterStats } from './stats'
+export type { LogLevel, LogMethod, Logger } from './logger'
+export type {
+  ChildMessage,
+  CommitMessage,
+  DiagnosticsChannel,
+  DiagnosticsMessages,
+  ForkMessage,
+  QuiesceMessage,
+  SaveIdentity,
+} from './diagnostics'
 export type { Health } from './health'
 export type { SavePoint } from './save-points'
 export type { Saved, SaveReason } from './saved'

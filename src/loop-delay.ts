@@ -9,8 +9,12 @@ const NS_PER_MS = 1e6
 export interface LoopDelay {
   /** Longest time that the loop did not turn, in milliseconds. */
   readonly longestGapMs: number
+  /** Median of the delay, in milliseconds. */
+  readonly p50Ms: number
   /** 99th percentile of the delay, in milliseconds. */
   readonly p99Ms: number
+  /** 99.9th percentile of the delay, in milliseconds. */
+  readonly p999Ms: number
 }
 
 /**
@@ -24,7 +28,12 @@ async function stopAndRead(histogram: IntervalHistogram): Promise<LoopDelay> {
   await new Promise((resolve) => setTimeout(resolve, 2 * RESOLUTION_MS))
   histogram.disable()
   const delay = (ns: number): number => (Number.isFinite(ns) ? Math.max(0, ns / NS_PER_MS - RESOLUTION_MS) : 0)
-  const result = { longestGapMs: delay(histogram.max), p99Ms: delay(histogram.percentile(99)) }
+  const result = {
+    longestGapMs: delay(histogram.max),
+    p50Ms: delay(histogram.percentile(50)),
+    p99Ms: delay(histogram.percentile(99)),
+    p999Ms: delay(histogram.percentile(99.9)),
+  }
   idle.push(histogram)
   return result
 }
@@ -42,8 +51,8 @@ export function measureLoopDelay(): { stop(): Promise<LoopDelay> } {
   let firstTurnMs = 0
   setImmediate(() => (firstTurnMs = performance.now() - startedMs))
   const read = async (): Promise<LoopDelay> => {
-    const { longestGapMs, p99Ms } = await stopAndRead(histogram)
-    return { longestGapMs: Math.max(longestGapMs, firstTurnMs), p99Ms }
+    const delay = await stopAndRead(histogram)
+    return { ...delay, longestGapMs: Math.max(delay.longestGapMs, firstTurnMs) }
   }
   let stopped: Promise<LoopDelay> | undefined
   return { stop: () => (stopped ??= read()) }

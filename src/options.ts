@@ -3,7 +3,9 @@ import * as check from './checks'
 import { checkChildOptions } from './child-options'
 import { invalidArgument, TIMER_MS_MAX } from './checks'
 import type { ChildOptions } from './fork-job'
+import { DEFER_FULL_GC_MS } from './full-gc'
 import type { SavePoint } from './save-points'
+import { type Logger, LOG_LEVELS } from './logger'
 import type { SliceMeta, SliceWriter } from './slice/types'
 import type { SliceStore } from './store/store'
 
@@ -81,14 +83,23 @@ export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
   readonly warmUp?: WarmUpOptions | false
   /** How the child is set up. */
   readonly child?: ChildOptions
+  /** Is told what happens, as docs/observability.md lists it; pino's loggers fit. Default: nobody is. */
+  readonly logger?: Logger
+  /**
+   * While a child lives V8 is asked to begin no full collection, which would write to pages all over the heap and so copy
+   * them, for so many milliseconds at most; 0 = not at all. Garbage piles up meanwhile, up to half of what the heap holds, or
+   * half of what is left to `--max-old-space-size`: then V8 collects as ever. Default 60,000.
+   */
+  readonly deferFullGcMs?: number
   /** Milliseconds between `progress` events, 1 to 2^31 - 1. Default 100. */
   readonly progressMs?: number
 }
 
 export type ResolvedOptions<M extends SliceMeta> = Omit<
   Required<SnapshotterOptions<M>>,
-  'log' | 'limits' | 'retry' | 'warmUp'
+  'log' | 'limits' | 'retry' | 'warmUp' | 'logger'
 > & {
+  readonly logger: Logger | undefined
   readonly log: DurableLog | undefined
   readonly limits: Required<LimitOptions>
   readonly retry: Required<RetryOptions>
@@ -107,6 +118,7 @@ const DEFAULTS = {
   },
   retry: { attempts: Infinity, initialMs: 5_000, maxMs: 60_000, factor: 2 },
   warmUp: { rows: 200_000, ms: 1_000, passMs: 8 },
+  deferFullGcMs: DEFER_FULL_GC_MS,
   progressMs: 100,
 } as const
 
@@ -122,6 +134,8 @@ const KEYS: readonly (keyof SnapshotterOptions)[] = [
   'stopWritesOnSaveError',
   'warmUp',
   'child',
+  'logger',
+  'deferFullGcMs',
   'progressMs',
 ]
 
@@ -132,8 +146,11 @@ export function resolveOptions<M extends SliceMeta>(options: SnapshotterOptions<
   check.checkFunction('write', options.write)
   if (options.meta !== undefined) check.checkFunction('meta', options.meta)
   if (options.log !== undefined) check.checkMethods('log', options.log, ['sync'])
+  if (options.logger !== undefined) check.checkMethods('logger', options.logger, LOG_LEVELS)
   const intervalMs = options.intervalMs ?? DEFAULTS.intervalMs
   check.checkWhole('intervalMs', intervalMs, 0, TIMER_MS_MAX)
+  const deferFullGcMs = options.deferFullGcMs ?? DEFAULTS.deferFullGcMs
+  check.checkWhole('deferFullGcMs', deferFullGcMs, 0, TIMER_MS_MAX)
   const progressMs = options.progressMs ?? DEFAULTS.progressMs
   check.checkWhole('progressMs', progressMs, 1, TIMER_MS_MAX)
   const stopWritesOnSaveError = options.stopWritesOnSaveError ?? true
@@ -151,6 +168,8 @@ export function resolveOptions<M extends SliceMeta>(options: SnapshotterOptions<
     stopWritesOnSaveError,
     warmUp: options.warmUp === false ? undefined : warmUpOf(options.warmUp ?? {}),
     child: checkChildOptions('child', options.child ?? {}),
+    logger: options.logger,
+    deferFullGcMs,
     progressMs,
   }
 }

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { binding, packageRoot } from './binding'
+import { buildAdvice, packageRoot, prebuildFolder } from './addon-files'
+import { binding } from './binding'
+import { usesGlibc } from './libc'
 import { isSupported } from './platform'
 
 const LIBRARY = 'forksnap_packed_heap.so'
@@ -9,17 +11,6 @@ const LIBRARY = 'forksnap_packed_heap.so'
 const OWN_PATH = 'FORKSNAP_PACKED_HEAP'
 const INHERIT = 'FORKSNAP_PACKED_HEAP_INHERIT'
 
-function usesGlibc(): boolean {
-  // Node's types of this version do not know the option yet.
-  const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report
-  const excludeNetwork = report.excludeNetwork ?? false
-  // Else each of the machine's addresses would be looked up by name.
-  report.excludeNetwork = true
-  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
-  report.excludeNetwork = excludeNetwork
-  return header.glibcVersionRuntime !== undefined
-}
-
 /** The library that packs the heap, or why there is none. */
 export function packedHeapLibrary(): { readonly path: string } | { readonly problem: string } {
   const { platform, arch } = process
@@ -27,20 +18,23 @@ export function packedHeapLibrary(): { readonly path: string } | { readonly prob
     return { problem: `it works on Linux on x64 and arm64, not on ${platform}-${arch}` }
   }
   if (!usesGlibc()) return { problem: 'it needs the GNU C library' }
-  const root = packageRoot()
-  const places = [path.join(root, 'build', 'Release'), path.join(root, 'prebuilds', `${platform}-${arch}`)]
+  const places = [path.join(packageRoot(), 'build', 'Release'), prebuildFolder()]
   const found = places.map((place) => path.join(place, LIBRARY)).find((file) => existsSync(file))
-  if (found === undefined) return { problem: `there is no ${LIBRARY}; build it with "npm run build:native"` }
+  if (found === undefined) return { problem: `there is no ${LIBRARY}. ${buildAdvice()}` }
   // The dynamic linker splits its list at both.
   if (/[\s:]/.test(found)) return { problem: `a path with a space or a colon cannot be preloaded: ${found}` }
   return { path: found }
 }
 
-/** The environment in which a program's heap is packed. With `inherit` that holds for what the program starts, too. */
-export function packedHeapEnvironment(env: NodeJS.ProcessEnv, library: string, inherit: boolean): NodeJS.ProcessEnv {
+/** What to set in an environment so that a program's heap is packed. With `inherit` that of what it starts, too. */
+export function packedHeapEnvironment(
+  { LD_PRELOAD }: NodeJS.ProcessEnv,
+  library: string,
+  inherit: boolean,
+): Record<string, string> {
   // Last: a sanitizer's library insists on being first.
-  const preload = env.LD_PRELOAD ? `${env.LD_PRELOAD}:${library}` : library
-  return { ...env, LD_PRELOAD: preload, [OWN_PATH]: library, ...(inherit ? { [INHERIT]: '1' } : {}) }
+  const preload = LD_PRELOAD ? `${LD_PRELOAD}:${library}` : library
+  return { LD_PRELOAD: preload, [OWN_PATH]: library, ...(inherit ? { [INHERIT]: '1' } : {}) }
 }
 
 /** Bytes of this process's V8 heap that lie in huge pages' places, side by side; 0 where the heap is not packed. */

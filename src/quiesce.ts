@@ -90,6 +90,7 @@ class Quiescence<T> {
     clearTimeout(this.excusing)
     this.options.signal?.removeEventListener('abort', this.abort)
     this.native.quiesceEnd()
+    setImmediate(putHeapMarkBack, this.native)
   }
 
   private fail(error: unknown): void {
@@ -267,6 +268,11 @@ class Quiescence<T> {
       this.fail(error)
     }
   }
+}
+
+/** In portions between turns: all of it at once would take a millisecond per GB. */
+function putHeapMarkBack(native: NativeBinding): void {
+  if (native.putHeapMarkBack(false)) setImmediate(putHeapMarkBack, native)
 }
 
 /** The error of a caller who has changed his mind. */

@@ -1,10 +1,12 @@
+import type { ChildCost } from './fork-job'
+import type { ParentCost } from './parent-cost'
 import type { JsonValue, SliceMeta } from './slice/types'
 
 /** What made a save begin. `retry` follows a failed one. */
 export type SaveReason = 'manual' | 'interval' | 'save-point' | 'retry' | 'close'
 
 /** A published slice and what it took to make it. Times are in milliseconds. */
-export interface Saved<M extends SliceMeta = SliceMeta> {
+export interface Saved<M extends SliceMeta = SliceMeta> extends ParentCost {
   readonly sliceId: bigint
   /** Where replay of the operation log starts: `meta().position`, 0n if it gives none. */
   readonly position: bigint
@@ -31,8 +33,9 @@ export interface Saved<M extends SliceMeta = SliceMeta> {
   readonly longestGapMs: number
   /** 99th percentile of the event loop's delay, from the start of the quiescing to the child's end. */
   readonly loopDelayP99Ms: number
-  /** What parent and child have copied, in bytes, as Redis counts it. */
+  /** What parent and child have copied, and the child's new memory, in bytes, as Redis counts it. */
   readonly cowBytes: number
+  readonly childCost: ChildCost
   /** From the fork to the child's end. */
   readonly childMs: number
   /** From the beginning of the save to the slice's publication. */

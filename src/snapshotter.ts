@@ -11,6 +11,7 @@ import type { Saved, SaveReason } from './saved'
 import { Schedule } from './schedule'
 import { abortedBy, abortReason, orAborted, SharedWork, throwIfAborted } from './shared-work'
 import type { SliceMeta } from './slice/types'
+import { SnapshotLog } from './snapshot-log'
 import { StatsKeeper, type SnapshotterStats } from './stats'
 import { takeSlice, type TakeHooks } from './take-slice'
 import { WarmUp } from './warm-up'
@@ -52,6 +53,7 @@ interface Flight<M extends SliceMeta> {
 export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<SnapshotterEvents<M>> {
   readonly #options: ResolvedOptions<M>
   readonly #stats = new StatsKeeper()
+  readonly #log: SnapshotLog
   readonly #warmUp: WarmUp
   readonly #schedule: Schedule
   readonly #cleanup: Cleanup
@@ -70,6 +72,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   constructor(options: SnapshotterOptions<M>) {
     super()
     this.#options = resolveOptions(options)
+    this.#log = new SnapshotLog(this.#options.logger)
     this.#warmUp = new WarmUp(this.#options.warmUp)
     this.#schedule = new Schedule(this.#options, {
       isRunning: () => this.#running !== undefined,
@@ -121,6 +124,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     const [newest] = await store.list()
     if (newest !== undefined) this.#newest = newest
     this.#started = true
+    this.#log.line('started', { position: this.#newestPosition(), epoch: store.epoch })
     if (this.#closing === undefined) this.#schedule.start()
   }
 
@@ -190,7 +194,9 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     // A slice that was published at the last moment has begun a cleanup, whose positions the new epoch does not share.
     this.#cleanup.abandon()
     await this.#cleanup.settled()
-    return this.#options.store.beginEpoch()
+    const epoch = await this.#options.store.beginEpoch()
+    this.#log.line('reset', { epoch })
+    return epoch
   }
 
   /**
@@ -228,6 +234,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
       await orAborted(this.#cleanup.settled(), this.#closeNow.signal).catch(() => undefined)
       this.#cleanup.leave()
       await within(this.#options.store.close(), this.#options.limits.answerMs, "The store's close()")
+      this.#log.line('closed')
     }
   }
 
@@ -353,6 +360,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   }
 
   #tell<K extends keyof SnapshotterEvents<M>>(event: K, ...args: SnapshotterEvents<M>[K]): void {
+    this.#log.event(event, args)
     tell(this, event, args)
   }
 

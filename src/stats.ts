@@ -37,8 +37,24 @@ export interface SnapshotterStats {
   lastQuiesceMs: number
   /** Longest time the event loop did not turn during the last save, in milliseconds. */
   longestGapMs: number
-  /** Copy-on-write bytes of the last save's child. [rdb_last_cow_size] */
+  /**
+   * Copy-on-write bytes of the last save's child: pages that it or its parent has written since the fork, and its own new
+   * memory. [rdb_last_cow_size]
+   */
   lastCowBytes: number
+  /** Page faults of this process that needed no disk, from the last fork to its child's end. */
+  lastFaults: number
+  /** At most so many bytes this process copied for its own writes meanwhile: its faults in pages. */
+  lastCopiedBytesMax: number
+  /** Longest time the event loop did not turn meanwhile, the pause left out, in milliseconds. */
+  lastChildGapMs: number
+  /** The event loop's delay meanwhile, in milliseconds: its median, 99th and 99.9th percentile. */
+  lastChildDelayP50Ms: number
+  lastChildDelayP99Ms: number
+  lastChildDelayP999Ms: number
+  /** Collections of this process's young generation, and full ones, meanwhile. */
+  lastYoungGcs: number
+  lastFullGcs: number
   /** From the beginning of the last save to its publication, in milliseconds. [rdb_last_bgsave_time_sec] */
   lastSaveMs: number
   /** Rows that the warm-up before the latest fork went through. */
@@ -90,6 +106,14 @@ const INITIAL: SnapshotterStats = {
   lastQuiesceMs: 0,
   longestGapMs: 0,
   lastCowBytes: 0,
+  lastFaults: 0,
+  lastCopiedBytesMax: 0,
+  lastChildGapMs: 0,
+  lastChildDelayP50Ms: 0,
+  lastChildDelayP99Ms: 0,
+  lastChildDelayP999Ms: 0,
+  lastYoungGcs: 0,
+  lastFullGcs: 0,
   lastSaveMs: 0,
   lastWarmUpRows: 0,
   lastWarmUpMs: 0,
@@ -177,6 +201,14 @@ export class StatsKeeper {
       changesSinceLastSave: this.#stats.changesSinceLastSave - this.#changesAtFork,
       longestGapMs: saved.longestGapMs,
       lastCowBytes: saved.cowBytes,
+      lastFaults: saved.faults.child,
+      lastCopiedBytesMax: saved.copiedBytesMax,
+      lastChildGapMs: saved.childDelay.longestGapMs,
+      lastChildDelayP50Ms: saved.childDelay.p50Ms,
+      lastChildDelayP99Ms: saved.childDelay.p99Ms,
+      lastChildDelayP999Ms: saved.childDelay.p999Ms,
+      lastYoungGcs: saved.collections.young,
+      lastFullGcs: saved.collections.full,
       lastSaveMs: saved.totalMs,
       saves: this.#stats.saves + 1,
     } satisfies Partial<SnapshotterStats>)

@@ -3,10 +3,12 @@ import { backOffMs } from './back-off'
 import { binding } from './binding'
 import { checkedMeta } from './checked-meta'
 import { isThenable, show } from './checks'
+import { type CommitMessage, publish } from './diagnostics'
 import { ForksnapError, isForksnapError } from './errors'
 import { step } from './failpoint'
 import { runFork } from './fork'
 import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
+import { markingOver, putOffFullGcs } from './full-gc'
 import { measureLoopDelay } from './loop-delay'
 import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
@@ -15,7 +17,7 @@ import { abortReason, throwIfAborted } from './shared-work'
 import { packTrailer, unpackTrailer } from './slice/control'
 import type { SliceMeta, SliceTrailer } from './slice/types'
 import { createSliceWriter, fdTarget } from './slice/writer'
-import type { SliceSink } from './store/store'
+import type { SliceInfo, SliceSink } from './store/store'
 import type { WarmUp, WarmUpReport } from './warm-up'
 import { within } from './within'
 
@@ -75,7 +77,7 @@ async function take<M extends SliceMeta>(
   throwIfAborted(signal)
   const sink = await createSink(options, signal, hooks)
   try {
-    const { outcome, attempts, warmed } = await forkWhenWarm(options, warmUp, sink, signal, hooks)
+    const { outcome, attempts, warmed } = await forkWarm(options, warmUp, sink, reason, signal, hooks)
     const longestGapMs = await longestGap()
     const { prepared: meta, value: trailer } = outcome
     // A slice may hold operations that were applied and are not durable yet; published, it would outlive them.
@@ -85,7 +87,7 @@ async function take<M extends SliceMeta>(
       await step('snapshot.log-sync', () => within(sync(), options.limits.answerMs, "The log's sync()", signal))
     }
     throwIfAborted(signal)
-    const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
+    const info = await commit(sink, { meta, trailer }, reason)
     return {
       ...figures(outcome),
       // The loop's delay is sampled each millisecond; the pause and the passes are known more exactly, and were gaps.
@@ -106,6 +108,28 @@ async function take<M extends SliceMeta>(
     const told = await explained(sink, error)
     await sink.cancel().catch((cancelError: unknown) => hooks.cancelFailed(cancelError))
     throw told
+  }
+}
+
+async function commit<M extends SliceMeta>(
+  sink: SliceSink,
+  { meta, trailer }: { meta: M; trailer: SliceTrailer },
+  reason: SaveReason,
+): Promise<SliceInfo> {
+  const { sliceId } = sink
+  const { rows, bytes } = trailer
+  const begun = performance.now()
+  const told = (): Pick<CommitMessage, 'sliceId' | 'reason' | 'rows' | 'bytes' | 'commitMs'> => {
+    return { sliceId, reason, rows, bytes, commitMs: performance.now() - begun }
+  }
+  try {
+    const info = await step('snapshot.commit', () => sink.commit({ meta, trailer }))
+    const { position, epoch, location } = info
+    publish('forksnap:commit', () => ({ ...told(), position, epoch, location }))
+    return info
+  } catch (error) {
+    publish('forksnap:commit', () => ({ ...told(), error }))
+    throw error
   }
 }
 
@@ -135,13 +159,30 @@ async function explained(sink: SliceSink, error: unknown): Promise<unknown> {
 
 function figures(outcome: ForkOutcome<SliceMeta, SliceTrailer>) {
   const { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs } = outcome
-  return { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs }
+  const { faults, copiedBytesMax, collections, childDelay, childCost } = outcome
+  const cost = { faults, copiedBytesMax, collections, childDelay, childCost }
+  return { pauseMs, forkMs, quiesceMs, parkedMs, loopDelayP99Ms, cowBytes, childMs, ...cost }
 }
 
 /** Thrown in the tick of the fork, out of which only an exception leads without a fork. */
 const COLD = new Error('a full collection has undone the warm-up')
 /** After so many warm-ups that a full collection undid, the child goes as it is. */
 const WARM_UPS_MAX = 3
+
+/** The warm-up and the fork without a full collection if that can be had: it would undo the one and burden the other. */
+async function forkWarm<M extends SliceMeta>(
+  options: ResolvedOptions<M>,
+  ...rest: [warmUp: WarmUp, sink: SliceSink, reason: SaveReason, signal: AbortSignal, hooks: TakeHooks]
+) {
+  const ms = isSupported() ? options.deferFullGcMs : 0
+  if (ms > 0) await markingOver(rest[3])
+  const allowFullGcs = putOffFullGcs(ms)
+  try {
+    return await forkWhenWarm(options, ...rest)
+  } finally {
+    allowFullGcs()
+  }
+}
 
 /**
  * Warms the writer up and forks. A full collection throws optimised code away, and in a child nothing would be optimised
@@ -151,6 +192,7 @@ async function forkWhenWarm<M extends SliceMeta>(
   options: ResolvedOptions<M>,
   warmUp: WarmUp,
   sink: SliceSink,
+  reason: SaveReason,
   signal: AbortSignal,
   hooks: TakeHooks,
 ) {
@@ -166,7 +208,7 @@ async function forkWhenWarm<M extends SliceMeta>(
       if (!goesAsItIs && fullCollections() !== collections) throw COLD
     }
     try {
-      const job = forkJob(options, sink, signal, hooks, checkWarm)
+      const job = forkJob(options, sink, reason, signal, hooks, checkWarm)
       return { ...(await forkWhenQuiet(job, options.limits.busyMs, hooks)), warmed }
     } catch (error) {
       if (error !== COLD) throw error
@@ -212,6 +254,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 function forkJob<M extends SliceMeta>(
   options: ResolvedOptions<M>,
   sink: SliceSink,
+  reason: SaveReason,
   signal: AbortSignal,
   hooks: TakeHooks,
   checkWarm: () => void,
@@ -235,7 +278,9 @@ function forkJob<M extends SliceMeta>(
     keepFds: [sink.fd],
     child: options.child,
     limits: { quiesceMs, stallMs, totalMs },
+    deferFullGcMs: options.deferFullGcMs,
     signal,
+    save: { sliceId: sink.sliceId, reason },
     onForked: (info) => {
       sink.forked?.()
       hooks.forked(info, sink.sliceId)

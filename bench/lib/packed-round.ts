@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { runFork } from '../../src/fork'
-import { isMakingHugePages } from '../../src/huge-pages'
-import { measureLoopDelay } from '../../src/loop-delay'
+import { isMakingHugePages, takeCollapseFigures, type CollapseFigures } from '../../src/huge-pages'
 import { collectAll } from './gc'
 
 export interface PackedSample {
@@ -13,11 +12,14 @@ export interface PackedSample {
   readonly forkMs: number
   /** Time that writing a hundredth of the pages took while the child lived. */
   readonly writeMs: number
-  /** From the child's end until the pages are huge again, and the longest gap of the event loop in that time. */
+  /** From the child's end until the pages are huge again. */
   readonly restMs: number
-  readonly restGapMs: number
-  /** The longest gap in the same time after that, with nothing to do. */
-  readonly quietGapMs: number
+  /** How late each timer of a millisecond was in that time, and in as long a time after that with nothing to do. */
+  readonly restGapsMs: readonly number[]
+  readonly quietGapsMs: readonly number[]
+  readonly collapse: CollapseFigures
+  /** In huge pages at the end. */
+  readonly hugeBytes: number
 }
 
 export interface PackedSamples {
@@ -40,6 +42,7 @@ const ITEM_BYTES = 176
 const PAGE_BYTES = 4_096
 const WRITTEN_PART = 0.01
 const BETWEEN_MS = 100
+const TIMER_MS = 1
 
 function makeItems(count: number): Item[] {
   const items: Item[] = []
@@ -65,6 +68,17 @@ function writePages(items: readonly Item[], count: number, round: number): void 
   }
 }
 
+/** Not turn after turn: a thread that never rests is itself taken off its processor now and then. */
+async function gapsWhile(condition: () => boolean): Promise<number[]> {
+  const gaps: number[] = []
+  do {
+    const from = performance.now()
+    await setTimeout(TIMER_MS)
+    gaps.push(Math.max(0, performance.now() - from - TIMER_MS))
+  } while (condition())
+  return gaps
+}
+
 async function sample(items: readonly Item[], round: number, flag: string): Promise<PackedSample> {
   let writeMs = 0
   rmSync(flag, { force: true })
@@ -82,16 +96,12 @@ async function sample(items: readonly Item[], round: number, flag: string): Prom
     },
   })
   const ended = performance.now()
-  const delay = measureLoopDelay()
-  // Not turn after turn: a thread that never rests is itself taken off its processor now and then.
-  while (isMakingHugePages()) await setTimeout(1)
+  const restGapsMs = await gapsWhile(isMakingHugePages)
   const restMs = performance.now() - ended
-  const { longestGapMs: restGapMs } = await delay.stop()
-  const quiet = measureLoopDelay()
   const quietEnds = performance.now() + Math.max(restMs, BETWEEN_MS)
-  while (performance.now() < quietEnds) await setTimeout(1)
-  const { longestGapMs: quietGapMs } = await quiet.stop()
-  return { pauseMs, forkMs, writeMs, restMs, restGapMs, quietGapMs }
+  const quietGapsMs = await gapsWhile(() => performance.now() < quietEnds)
+  const { hugeBytes } = memory()
+  return { pauseMs, forkMs, writeMs, restMs, restGapsMs, quietGapsMs, collapse: takeCollapseFigures(), hugeBytes }
 }
 
 async function main(megabytes: number, snapshots: number): Promise<PackedSamples> {

@@ -4,23 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import v8 from 'node:v8'
 import { restingOrders } from '../../examples/exchange/digest'
-import { runFork } from '../../src/fork'
 import { fullExchange, SteadyFlow, type Exchange } from './exchange'
 import { runForkFloor } from './fork-floor'
 import { collectAll } from './gc'
 import { dumpMappings } from './mappings'
-
-/** In milliseconds. */
-export interface PauseSample {
-  readonly pauseMs: number
-  readonly prepareMs: number
-  readonly lookMs: number
-  readonly inheritMs: number
-  readonly forkMs: number
-  readonly restoreMs: number
-  readonly releaseMs: number
-  readonly otherMs: number
-}
+import { measurePause, type PauseSample } from './pause-sample'
 
 export interface PauseSamples {
   readonly mappings: number
@@ -37,24 +25,12 @@ const FLOOR_FORKS = 10
 const SERIALIZE_ROUNDS = 3
 const OPERATIONS_PER_SECOND = 5_000
 
-async function pause(): Promise<PauseSample> {
-  const outcome = await runFork<undefined, undefined>({
-    prepare: () => undefined,
-    run: () => undefined,
-    limits: { quiesceMs: 10_000, stallMs: 0, totalMs: 60_000 },
-  })
-  const { pauseMs, pauseParts } = outcome
-  if (pauseParts === undefined) throw new Error('the fork did not tell the parts of its pause')
-  const otherMs = Object.values<number>({ ...pauseParts }).reduce((rest, part) => rest - part, pauseMs)
-  return { pauseMs, ...pauseParts, otherMs }
-}
-
 async function laterPauses(exchange: Exchange, forks: number): Promise<PauseSample[]> {
   const flow = new SteadyFlow(exchange, OPERATIONS_PER_SECOND)
   const samples: PauseSample[] = []
   for (let i = 0; i < forks; i++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
-    samples.push(await pause())
+    samples.push(await measurePause())
   }
   await flow.stop()
   return samples
@@ -107,7 +83,7 @@ async function main(orders: number, forks: number): Promise<PauseSamples> {
   const exchange = fullExchange(orders)
   collectAll()
   const measured = floor(FLOOR_FORKS)
-  const firstPause = await pause()
+  const firstPause = await measurePause()
   const later = await laterPauses(exchange, forks)
   const flat = flatOrders(exchange)
   const stringifyMs = timed(SERIALIZE_ROUNDS, () => JSON.stringify(flat))

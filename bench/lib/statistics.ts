@@ -19,3 +19,12 @@ export interface Spread {
 export function spread(values: readonly number[]): Spread {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values), samples: values.length }
 }
+
+/** The slope of the straight line with the least squares through the points; NaN for fewer than two. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (pick: (point: readonly [number, number]) => number): number =>
+    points.reduce((sum, point) => sum + pick(point), 0) / points.length
+  const [middleX, middleY] = [mean(([x]) => x), mean(([, y]) => y)]
+  const products = points.reduce((sum, [x, y]) => sum + (x - middleX) * (y - middleY), 0)
+  return products / points.reduce((sum, [x]) => sum + (x - middleX) ** 2, 0)
+}

@@ -1,9 +1,16 @@
 // The yardstick for the pause of a fork: a plain C program that maps the same ranges as a measured process, has the
 // same pages resident in them, and forks. What the kernel needs here is what it needs for that process at least.
 //
-//   fork_floor SNAPSHOT-FILE [FORKS]
+//   fork_floor SNAPSHOT-FILE [FORKS | -]
 //
-// The file is written by bench/lib/mappings.ts and described there. The answer is one JSON object:
+// With a dash it says `ready` when all is resident, and then answers each line of its input by a line with the
+// milliseconds of one fork: `w` for one after every writable page was written again, `r` for one without.
+//
+// Pages are made resident mapping by mapping, in a random order: V8 asks for its memory at random addresses, and what
+// lies side by side in the page tables was not allocated one after the other. In the order of addresses the kernel's
+// records of the pages would follow each other in memory too, and the fork would be faster than that of V8's heap.
+//
+// The file is written by bench/lib/mappings.ts and described there. The answer (at the input's end) is one JSON object:
 //   fork_ms         milliseconds of each fork() after every writable page was written again, so that the kernel must
 //                   write-protect all of them, as at the first fork of a process
 //   refork_ms       the same without writing in between: the pages are still write-protected from the fork before
@@ -38,7 +45,15 @@ struct Mapping {
   bool skipped;
 };
 
+struct Run {
+  uintptr_t start;
+  size_t length;
+};
+
 struct Replay {
+  struct Run* runs;
+  size_t run_count;
+  size_t run_capacity;
   struct Mapping* mappings;
   size_t count;
   size_t capacity;
@@ -84,7 +99,39 @@ static void map_one(struct Replay* replay, uintptr_t start, size_t length, const
   ++replay->count;
 }
 
-static void touch(struct Replay* replay, const struct Mapping* mapping, uintptr_t start, size_t length) {
+static void touch_run(const struct Replay* replay, uintptr_t start, size_t length) {
+  for (uintptr_t at = start; at < start + length; at += replay->page) *(volatile char*)at = 1;
+}
+
+static void add_run(struct Replay* replay, uintptr_t start, size_t length) {
+  if (replay->run_count == replay->run_capacity) {
+    replay->run_capacity = replay->run_capacity ? replay->run_capacity * 2 : 4096;
+    replay->runs = realloc(replay->runs, replay->run_capacity * sizeof(struct Run));
+    if (!replay->runs) fail("out of memory for the list of runs");
+  }
+  replay->runs[replay->run_count++] = (struct Run){start, length};
+}
+
+static uint64_t next_random(uint64_t* state) {
+  *state ^= *state << 13;
+  *state ^= *state >> 7;
+  *state ^= *state << 17;
+  return *state;
+}
+
+// The same order each time.
+static void touch_in_random_order(struct Replay* replay) {
+  uint64_t state = 88172645463325252;
+  for (size_t left = replay->run_count; left > 1; --left) {
+    const size_t other = next_random(&state) % left;
+    const struct Run run = replay->runs[left - 1];
+    replay->runs[left - 1] = replay->runs[other];
+    replay->runs[other] = run;
+  }
+  for (size_t i = 0; i < replay->run_count; ++i) touch_run(replay, replay->runs[i].start, replay->runs[i].length);
+}
+
+static void touch(struct Replay* replay, const struct Mapping* mapping, uintptr_t start, size_t length, bool huge) {
   if (start < mapping->start || start + length > mapping->start + mapping->length) {
     fail("a run of pages at %#zx lies outside its mapping", (size_t)start);
   }
@@ -92,7 +139,11 @@ static void touch(struct Replay* replay, const struct Mapping* mapping, uintptr_
     replay->skipped_bytes += length;
     return;
   }
-  for (uintptr_t at = start; at < start + length; at += replay->page) *(volatile char*)at = 1;
+  if (huge) {
+    touch_run(replay, start, length);
+  } else {
+    add_run(replay, start, length);
+  }
 }
 
 static void check_header(FILE* file, struct Replay* replay) {
@@ -105,8 +156,9 @@ static void check_header(FILE* file, struct Replay* replay) {
   }
 }
 
-// One pass over the file. The first maps every range and touches the small pages while huge pages are switched off for
-// this process; the second touches the huge ones. In this order, one mapping can hold both without being split.
+// One pass over the file. The first maps every range and notes the runs of small pages, which are touched while huge
+// pages are switched off for this process; the second touches the huge ones. In this order, one mapping can hold both
+// without being split.
 static void replay_pass(FILE* file, struct Replay* replay, bool huge_pass) {
   rewind(file);
   check_header(file, replay);
@@ -124,7 +176,7 @@ static void replay_pass(FILE* file, struct Replay* replay, bool huge_pass) {
     if ((kind == 'h') != huge_pass) continue;
     const struct Mapping* mapping = &replay->mappings[next - 1];
     if (huge_pass && !mapping->skipped) madvise((void*)mapping->start, mapping->length, MADV_HUGEPAGE);
-    touch(replay, mapping, start, length);
+    touch(replay, mapping, start, length, huge_pass);
   }
   if (!feof(file)) fail("the snapshot file has a damaged line after mapping %zu", next);
 }
@@ -134,6 +186,7 @@ static void replay_file(const char* path, struct Replay* replay) {
   if (!file) fail("cannot open %s: %s", path, strerror(errno));
   prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   replay_pass(file, replay, false);
+  touch_in_random_order(replay);
   prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
   replay_pass(file, replay, true);
   // From here on the kernel's own collapsing must not change what is measured.
@@ -205,26 +258,44 @@ static size_t count_lines(const char* path) {
   return lines;
 }
 
+static void fork_many(const struct Replay* replay, long forks) {
+  double* fork_ms = calloc((size_t)forks * 2, sizeof(double));
+  if (!fork_ms) fail("out of memory for the results");
+  double* refork_ms = fork_ms + forks;
+  for (long i = 0; i < forks; ++i) {
+    rewrite_pages(replay);
+    fork_ms[i] = fork_once();
+    refork_ms[i] = fork_once();
+  }
+  print_list("fork_ms", fork_ms, (int)forks);
+  print_list("refork_ms", refork_ms, (int)forks);
+  free(fork_ms);
+}
+
+static void fork_on_demand(const struct Replay* replay) {
+  char line[16];
+  puts("ready");
+  fflush(stdout);
+  while (fgets(line, sizeof line, stdin)) {
+    if (line[0] == 'w') rewrite_pages(replay);
+    printf("%.4f\n", fork_once());
+    fflush(stdout);
+  }
+}
+
 int main(int argc, char** argv) {
+  const bool on_demand = argc == 3 && strcmp(argv[2], "-") == 0;
   const long forks = argc > 2 ? strtol(argv[2], NULL, 10) : kForksDefault;
-  if (argc < 2 || argc > 3 || forks < 1 || forks > kForksMax) {
-    fprintf(stderr, "usage: fork_floor SNAPSHOT-FILE [FORKS]   (1 to %d forks, default %d)\n", kForksMax,
+  if (argc < 2 || argc > 3 || (!on_demand && (forks < 1 || forks > kForksMax))) {
+    fprintf(stderr, "usage: fork_floor SNAPSHOT-FILE [FORKS | -]   (1 to %d forks, default %d)\n", kForksMax,
             kForksDefault);
     return 2;
   }
   struct Replay replay = {0};
   replay_file(argv[1], &replay);
-  double* fork_ms = calloc((size_t)forks * 2, sizeof(double));
-  if (!fork_ms) fail("out of memory for the results");
-  double* refork_ms = fork_ms + forks;
-  for (long i = 0; i < forks; ++i) {
-    rewrite_pages(&replay);
-    fork_ms[i] = fork_once();
-    refork_ms[i] = fork_once();
-  }
+  if (on_demand) fork_on_demand(&replay);
   putchar('{');
-  print_list("fork_ms", fork_ms, (int)forks);
-  print_list("refork_ms", refork_ms, (int)forks);
+  if (!on_demand) fork_many(&replay, forks);
   printf("\"vmas\":%zu,\"resident_bytes\":%zu,\"huge_bytes\":%zu,\"page_table_bytes\":%zu,",
          count_lines("/proc/self/maps"), kilobytes("/proc/self/smaps_rollup", "Anonymous:"),
          kilobytes("/proc/self/smaps_rollup", "AnonHugePages:"), kilobytes("/proc/self/status", "VmPTE:"));

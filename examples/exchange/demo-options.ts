@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { ForksnapError, type OperationLog, type SliceStore } from 'forksnap'
-import { checkPlace, describePlace, isPostgres, logDirectory, openLog, openStore, type Place } from './storage'
+import type { StateKind } from './engine'
+import { checkPlace, checkStateKind, describePlace, isPostgres, logDirectory } from './storage'
+import { openLog, openStore, type Place } from './storage'
 
 const DEFAULTS = { orders: 1_000_000, rate: 5000, interval: 5000, seed: 1, snapshots: 0 }
 const POLICIES = ['always', 'everysec', 'no', 'off'] as const
@@ -12,21 +14,25 @@ export interface Options extends Record<keyof typeof DEFAULTS, number> {
   readonly log: (typeof POLICIES)[number]
   /** Begins the log anew after the newest slice where it ends before it; without it, such a log is refused. */
   readonly newLog: boolean
+  /** Where the orders are. */
+  readonly state: StateKind
 }
 
 export function readOptions(): Options {
   const names = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]
   const text = { type: 'string' } as const
-  const flags = { directory: text, store: text, log: text, 'new-log': { type: 'boolean' } } as const
+  const flags = { directory: text, store: text, log: text, state: text, 'new-log': { type: 'boolean' } } as const
   const { values } = parseArgs({
     options: { ...Object.fromEntries(names.map((name) => [name, text])), ...flags },
   }) as { values: Partial<Record<keyof Options, string>> & { 'new-log'?: boolean } }
   const { directory = './data', store = 'file', 'new-log': newLog = false } = values
   checkPlace(store, '--store')
+  const state = checkStateKind(values.state ?? 'heap', '--state')
   const log = POLICIES.find((policy) => policy === (values.log ?? 'everysec'))
   if (log === undefined) throw new RangeError(`--log must be one of ${POLICIES.join(', ')}`)
   const numbers = names.map((name) => [name, readNumber(name, values[name])])
-  return { ...(Object.fromEntries(numbers) as Record<keyof typeof DEFAULTS, number>), directory, store, log, newLog }
+  const counts = Object.fromEntries(numbers) as Record<keyof typeof DEFAULTS, number>
+  return { ...counts, directory, store, log, newLog, state }
 }
 
 function readNumber(name: keyof typeof DEFAULTS, text: string | undefined): number {

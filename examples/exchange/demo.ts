@@ -3,16 +3,20 @@
  *
  *   npm run bench:engine -- [--orders 1000000] [--rate 5000] [--interval 5000] [--seed 1] [--snapshots 0]
  *                           [--store file|postgres://...] [--log always|everysec|no|off] [--new-log] [--directory ./data]
+ *                           [--state heap|arena]
  *
  * `--rate` is in operations per second, `--interval` in milliseconds; `--snapshots N` ends after that many. `--new-log`
  * is for a store that was run with `--log off` so far, or whose log is lost: the log begins anew after the newest slice.
+ * `--state arena` keeps the orders outside of V8's heap; either kind of state reads the slices of the other one.
  * Ctrl-C ends it with a last snapshot, also while the books are being filled, which the next start goes on with.
  */
 import os from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { Snapshotter, type RecoverProgress, type RecoverReport, type Saved } from 'forksnap'
+import { ArenaOrders } from './arena-orders'
 import { openPersistence, readOptions, type Options, type Persistence } from './demo-options'
 import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
+import { heapLine } from './heap'
 import { metaOf, recoverEngine, writeEngine, type DemoMeta, type Recovered } from './persistence'
 import { Stop } from './demo-stop'
 import { flowTime, SteadyFlow } from './steady-flow'
@@ -26,8 +30,8 @@ function drawRecovery(progress: RecoverProgress): void {
   else bar.draw('replaying', progress.entries / (progress.entries + Number(progress.lastId - progress.id)))
 }
 
-async function restore({ store, log }: Persistence, { seed, newLog }: Options): Promise<Recovered> {
-  const recovered = await recoverEngine({ store, log, seed, newLog, onProgress: drawRecovery })
+async function restore({ store, log }: Persistence, { seed, newLog, state }: Options): Promise<Recovered> {
+  const recovered = await recoverEngine({ store, log, seed, newLog, state, onProgress: drawRecovery })
   bar.clear()
   for (const line of recoveryLines(recovered.report)) console.log(line)
   return recovered
@@ -78,7 +82,9 @@ function makeSnapshotter(
     write: (slice) => writeEngine(engine, slice),
   })
   snapshotter.on('progress', ({ rows }) => {
-    const expected = engine.openOrders.size + 14 * engine.users.length
+    // Orders of an arena are no rows.
+    const orders = engine.orders instanceof ArenaOrders ? 0 : engine.openOrders.size
+    const expected = orders + 14 * engine.users.length
     bar.draw('the child is writing', rows / expected)
   })
   snapshotter.on('failed', (error) => {
@@ -117,6 +123,7 @@ async function trade(
   stop: Stop,
 ): Promise<void> {
   const load = new SteadyFlow(flow, engine, rate, (operations) => snapshotter.changed(operations))
+  console.log(heapLine(snapshotter))
   console.log(
     `trading at ${count(rate)} operations a second, a snapshot every ${interval / 1000} s; Ctrl-C ends with a last one`,
   )
@@ -146,7 +153,7 @@ async function run(options: Options, persistence: Persistence, stop: Stop): Prom
   const { log, where } = persistence
   const logged = log === undefined ? 'no log' : `log ${options.store === 'file' ? options.log : 'by COMMIT'}`
   console.log(
-    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}`,
+    `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ${where}, ${logged}, orders on ${options.state === 'heap' ? 'the heap' : 'an arena'}`,
   )
   const state = await stop.endingAtOnce(tellNothingIsLost, () => restore(persistence, options))
   const fillTo = await fill(state, ordersToFill(state.report, options.orders), persistence, stop)

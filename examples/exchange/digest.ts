@@ -115,7 +115,7 @@ export class StateDigest {
   }
 }
 
-/** A digest of the whole state, as `writeState` returns it for the same state. */
+/** A digest of the whole state, as `writeState` stores it for the same state. */
 export function digest(engine: Engine): string {
   const hash = new StateDigest()
   for (const user of engine.users) hash.user(user)

@@ -138,7 +138,7 @@ export class Flow {
   /** The order, if its user has room and funds for it; otherwise what makes room or brings funds. */
   private put(user: User, params: OperationParams['order_put'], time: number): Operation {
     const market = this.engine.market(params.market)
-    if (user.orders.length >= OPEN_ORDERS_MAX) return this.cancel(user, market, time)
+    if (user.orderCount >= OPEN_ORDERS_MAX) return this.cancel(user, market, time)
     const asset = params.order_side === 'ASK' ? market.figures.base : market.figures.quote
     const needed = params.order_side === 'ASK' ? fundsOf(market).base / 100 : fundsOf(market).quote / 100
     if (this.engine.balances.available(user.id, asset.index) < needed) return this.balanceUpdate(user, market, time)
@@ -146,8 +146,8 @@ export class Flow {
   }
 
   private cancel(user: User, market: Market, time: number): Operation {
-    if (user.orders.length === 0) return this.balanceUpdate(user, market, time)
-    const order = this.pick(user.orders)
+    if (user.orderCount === 0) return this.balanceUpdate(user, market, time)
+    const order = user.orderAt(this.random.below(user.orderCount))
     const params = { user_id: user.id, market: order.market.config.name, order_id: order.id }
     return this.operation('order_cancel', params, time)
   }

@@ -1,6 +1,7 @@
 import type { Balances } from './balances'
 import type { Market } from './market'
 import type { Order } from './order'
+import type { OrderStore } from './order-store'
 
 /** What one meeting of two orders came to, in units. */
 export interface Trade {
@@ -16,6 +17,7 @@ export interface Trade {
 /** Where the matcher reads and leaves its results: the engine. */
 export interface MatchingState {
   readonly balances: Balances
+  readonly orders: OrderStore
   /** Id of the last trade. */
   tradeId: number
   /** Called for a resting order that is fully traded and has left its book. */
@@ -40,9 +42,8 @@ export function match(state: MatchingState, taker: Order, quoteLimit: number): M
   let trades: Trade[] | null = null
   let cancelled = false
   let quoteLeft = quoteLimit
-  while (taker.remain > 0 && makers.best !== null) {
-    const maker = makers.best.oldest as Order
-    if (!crosses(taker, maker.price)) break
+  while (taker.remain > 0 && makers.best !== null && crosses(taker, makers.best.price)) {
+    const maker = makers.first as Order
     if (taker.postOnly || maker.user === taker.user) {
       cancelled = true
       break
@@ -80,6 +81,8 @@ function execute(state: MatchingState, taker: Order, maker: Order, amount: numbe
   if (maker.remain === 0) {
     market.book(maker.side).remove(maker)
     state.finish(maker)
+  } else {
+    state.orders.changed(maker)
   }
   market.tradeCount++
   state.tradeId++

@@ -1,12 +1,13 @@
 import { createSliceWriter, nullTarget } from '../../src/slice/writer'
 import { digest } from './digest'
-import { Engine } from './engine'
+import { Engine, type StateKind } from './engine'
 import { Flow } from './flow'
 import { writeState } from './state'
+import { checkStateKind } from './storage'
 
 /*
  * Prints how long the engine takes to fill its books, to trade, to digest and to write a slice into nothing, and how
- * much memory an order takes. Run it as `node --expose-gc dist/examples/exchange/measure.js [orders] [operations]`.
+ * much memory an order takes. Run it as `node --expose-gc dist/examples/exchange/measure.js [orders] [operations] [heap|arena]`.
  */
 
 const START_MS = Date.UTC(2026, 0, 1)
@@ -24,9 +25,9 @@ function memoryUsed(): number {
   return heapUsed + arrayBuffers
 }
 
-function main(orders: number, operations: number): void {
+function main(orders: number, operations: number, state: StateKind): void {
   const before = memoryUsed()
-  const engine = new Engine()
+  const engine = new Engine({ state })
   const flow = new Flow(engine, { seed: 1 })
   timed(`fill with ${orders} orders`, () => flow.fillBooks(orders, START_MS))
   const after = memoryUsed()
@@ -38,9 +39,14 @@ function main(orders: number, operations: number): void {
   console.log(`open orders: ${engine.openOrders.size}, trades: ${engine.tradeId}, users: ${engine.users.length}`)
   const first = timed('digest', () => digest(engine))
   const slice = createSliceWriter(nullTarget(), { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
-  const second = timed('slice with digest', () => writeState(engine, slice))
+  timed('slice with digest', () => writeState(engine, slice))
+  const { digest: second } = slice.finish().values
   console.log(`${slice.rows} rows, ${(slice.bytes / 1e6).toFixed(0)} MB`)
-  if (first !== second) throw new Error(`digest ${first} is not that of the rows, ${second}`)
+  if (first !== second) throw new Error(`digest ${first} is not that of the rows, ${JSON.stringify(second)}`)
 }
 
-main(Number(process.argv[2] ?? 1_000_000), Number(process.argv[3] ?? 500_000))
+main(
+  Number(process.argv[2] ?? 1_000_000),
+  Number(process.argv[3] ?? 500_000),
+  checkStateKind(process.argv[4] ?? 'heap', 'the state'),
+)

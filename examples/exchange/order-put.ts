@@ -5,8 +5,8 @@ import { checkFlag, checkSide, checkText, checkType } from './input'
 import type { Market } from './market'
 import { match } from './matcher'
 import type { Trade } from './matcher'
-import { Order, orderInfo } from './order'
-import type { OrderType } from './order'
+import { orderInfo } from './order'
+import type { Order, OrderType } from './order'
 import type { OperationParams, OrderPutResult, TradeInfo } from './operations'
 import { OPEN_ORDERS_MAX } from './user'
 
@@ -51,11 +51,11 @@ function acceptOrder(engine: Engine, params: Params, time: number): Order {
   if (amount <= 0 || amount < market.figures.minAmountUnits) throw invalid('invalid amount')
   const price = checkPrice(params, market, type)
   if (amount * price * market.figures.quoteUnitsPerValue > UNITS_MAX) throw invalid('order value out of range')
-  if (type === 'LIMIT' && user.orders.length >= OPEN_ORDERS_MAX) {
+  if (type === 'LIMIT' && user.orderCount >= OPEN_ORDERS_MAX) {
     throw new ExchangeError('RESOURCE_EXHAUSTED', `too many open orders: a user can have ${OPEN_ORDERS_MAX}`)
   }
   const signature = checkText(params.signature, SIGNATURE_LENGTH_MAX, 'signature')
-  return new Order(engine.orderId + 1, market, user, side, type, price, amount, postOnly, signature, time)
+  return engine.orders.make(engine.orderId + 1, market, user, side, type, price, amount, postOnly, signature, time)
 }
 
 function checkMarketOrder(engine: Engine, postOnly: boolean): void {

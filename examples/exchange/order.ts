@@ -1,14 +1,13 @@
 import { formatDecimal } from './decimal'
 import type { Market } from './market'
-import type { Level } from './order-book'
 import type { User } from './user'
 
 export type OrderSide = 'ASK' | 'BID'
 export type OrderType = 'LIMIT' | 'MARKET'
 
 /**
- * An order: one object, since millions of them live in the heap, linked into its price level through fields of its own.
- * All numbers are whole units (see `decimal.ts`); what follows from others is computed, not stored.
+ * An order. All numbers are whole units (see `decimal.ts`); what follows from others is computed, not stored. Where it is
+ * while it rests is its store's affair, see `order-store.ts`, which also makes it.
  */
 export class Order {
   /** Time of the last trade, or of the cancellation, in milliseconds since 1970. */
@@ -17,13 +16,6 @@ export class Order {
   remain: number
   /** Quote units paid or earned so far. */
   finishedQuote = 0
-  /** The price level that it rests in; null before and after. */
-  level: Level | null = null
-  /** Neighbours in the level, older and newer. */
-  older: Order | null = null
-  newer: Order | null = null
-  /** The next order in its chain of the index; null while it is the last or in none. */
-  nextInChain: Order | null = null
 
   constructor(
     readonly id: number,
@@ -54,21 +46,6 @@ export class Order {
     return this.amount - this.remain
   }
 }
-
-/**
- * V8 fixes how a field is stored by what it has held so far, and rewrites every living object when a later value does
- * not fit, such as the first price beyond 31 bits. Two orders made here, before any other, settle it: number fields
- * hold tagged values, in which small numbers need no box and two equal times can share one.
- */
-function settleShape(): void {
-  for (const value of [null, 1] as number[]) {
-    const order = new Order(value, {} as Market, {} as User, 'ASK', 'LIMIT', value, value, false, '', value)
-    order.finishedQuote = value
-    order.remain = value
-    order.updateTime = value
-  }
-}
-settleShape()
 
 /** An order as the wire carries it: the names are those of the protocol, decimals are text, times are seconds. */
 export interface OrderInfo {

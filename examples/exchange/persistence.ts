@@ -1,6 +1,6 @@
 import type { OperationLog, RecoverProgress, RecoverReport, SliceMeta, SliceStore, SliceWriter } from 'forksnap'
 import { LoggedEngine } from './demo-engine'
-import type { Engine } from './engine'
+import type { Engine, StateKind } from './engine'
 import { Flow, type FlowState } from './flow'
 import { recoverState } from './recovery'
 import { writeState } from './state'
@@ -23,9 +23,9 @@ export function metaOf(engine: Engine, flow: Flow): DemoMeta {
   return { position: BigInt(flow.state.operationId), orderId, tradeId, flow: JSON.stringify(flow.state) }
 }
 
-/** What the Snapshotter's child writes: the state, and its digest into the trailer. */
+/** What the Snapshotter's child writes. */
 export function writeEngine(engine: Engine, slice: SliceWriter): undefined {
-  slice.set('digest', writeState(engine, slice))
+  writeState(engine, slice)
 }
 
 export interface Recovered {
@@ -41,6 +41,8 @@ export interface RecoverSettings {
   readonly seed: number
   /** See `allowLogBehind` of `recover`: for a log that was not kept for a while. Without it a lost log is an error. */
   readonly newLog?: boolean
+  /** Where the engine keeps its orders. Default `'heap'`. */
+  readonly state?: StateKind
   readonly onProgress: (progress: RecoverProgress) => void
 }
 
@@ -48,8 +50,8 @@ export interface RecoverSettings {
  * Recovers a new engine and its flow, see `recoverState`, and logs what the engine applies from now on.
  */
 export async function recoverEngine(settings: RecoverSettings): Promise<Recovered> {
-  const { store, log, seed, newLog = false, onProgress } = settings
-  const engine = new LoggedEngine()
+  const { store, log, seed, newLog = false, state = 'heap', onProgress } = settings
+  const engine = new LoggedEngine({ state })
   let businessId = 0
   const report = await recoverState(engine, {
     store,

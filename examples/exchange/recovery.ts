@@ -10,6 +10,7 @@ import { digest } from './digest'
 import type { Engine } from './engine'
 import { ExchangeError } from './errors'
 import type { Operation } from './operations'
+import { OrderTableRestorer } from './order-table'
 import { checkState, restoreHandlers } from './restore'
 
 export interface RecoverySettings {
@@ -28,10 +29,16 @@ export interface RecoverySettings {
  */
 export async function recoverState(engine: Engine, settings: RecoverySettings): Promise<RecoverReport> {
   const { store, log, onReplay, onProgress, allowLogBehind = false } = settings
+  const table = new OrderTableRestorer(engine)
+  const checkSlice = checkDigest(engine)
   const options = {
     store,
-    restore: restoreHandlers(engine),
-    check: checkDigest(engine),
+    restore: { ...restoreHandlers(engine), ...table.restore },
+    blobs: table.blobs,
+    check: (slice: NonNullable<RecoverReport['slice']>): void => {
+      table.finish()
+      checkSlice(slice)
+    },
     ...(onProgress === undefined ? {} : { onProgress }),
   }
   const replay = (entry: LogEntry): void => {

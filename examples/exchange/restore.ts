@@ -4,7 +4,6 @@ import { AVAILABLE, FROZEN, restingOrders } from './digest'
 import type { Engine } from './engine'
 import { checkSide } from './input'
 import type { Market } from './market'
-import { Order } from './order'
 import { checkStoredTime } from './timestamp'
 import { User, updateKey } from './user'
 
@@ -52,7 +51,7 @@ function restoreCounter(engine: Engine, row: Row): void {
 }
 
 function restoreUser(engine: Engine, row: Row): void {
-  const user = new User(count(row[0]), text(row[1]), text(row[2]))
+  const user = new User(count(row[0]), text(row[1]), text(row[2]), engine.orders)
   if (user.id < 1 || engine.users[user.id - 1] !== undefined) throw new RangeError(`user_slice: user ${user.id} twice`)
   engine.users[user.id - 1] = user
 }
@@ -102,7 +101,7 @@ function restoreOrder(engine: Engine, market: Market, row: RowFields): void {
   const user = engine.user(row.integer(COLUMN.user_id))
   const postOnly = row.bool(COLUMN.post_only)
   const signature = utf8(row.value(COLUMN.signature))
-  const order = new Order(id, market, user, side, 'LIMIT', price, amount, postOnly, signature, createTime)
+  const order = engine.orders.make(id, market, user, side, 'LIMIT', price, amount, postOnly, signature, createTime)
   // Two equal times share one number in the heap.
   if (updateTime !== createTime) order.updateTime = updateTime
   order.remain = row.units(COLUMN.remain, amountPrecision)
@@ -123,17 +122,17 @@ function isWithoutFees(row: RowFields): boolean {
   return isFree && row.units(COLUMN.finished_fee, 8) === 0
 }
 
-function text(value: ReadValue | undefined): string {
+export function text(value: ReadValue | undefined): string {
   if (typeof value !== 'string') throw new RangeError('a slice has no text where the exchange wrote one')
   return value
 }
 
-function count(value: ReadValue | undefined): number {
+export function count(value: ReadValue | undefined): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw new RangeError('a slice has no number from 0 on')
   return value as number
 }
 
-function utf8(value: ReadValue | undefined): string {
+export function utf8(value: ReadValue | undefined): string {
   if (!(value instanceof Uint8Array)) throw new RangeError('a slice has no bytes where the exchange wrote some')
   return value.length === 0 ? '' : Buffer.from(value.buffer, value.byteOffset, value.length).toString('utf8')
 }

@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import type { StateKind } from './engine'
+import { checkStateKind } from './storage'
 
 const DEFAULTS = {
   seconds: 60,
@@ -20,6 +22,8 @@ const FROM_ONE: readonly Name[] = ['rate', 'seconds', 'connections', 'users']
 export interface StartOptions extends Omit<typeof DEFAULTS, 'status-port'> {
   readonly statusPort: number
   readonly directory: string
+  /** Where the orders are. */
+  readonly state: StateKind
 }
 
 /** Throws a TypeError for an option that there is not, a RangeError for a value that is none of its range. */
@@ -28,11 +32,12 @@ export function readStartOptions(args: readonly string[]): StartOptions {
   const text = { type: 'string' } as const
   const { values } = parseArgs({
     args: [...args],
-    options: { ...Object.fromEntries(names.map((name) => [name, text])), directory: text },
+    options: { ...Object.fromEntries(names.map((name) => [name, text])), directory: text, state: text },
   }) as { values: Readonly<Record<string, string | undefined>> }
   const numbers = names.map((name) => [name, readNumber(name, values[name])])
   const { 'status-port': statusPort, ...rest } = Object.fromEntries(numbers) as typeof DEFAULTS
-  return { ...rest, statusPort, directory: values.directory ?? './data/exchange' }
+  const state = checkStateKind(values.state ?? 'heap', '--state')
+  return { ...rest, statusPort, directory: values.directory ?? './data/exchange', state }
 }
 
 function readNumber(name: Name, text: string | undefined): number {

@@ -4,6 +4,7 @@
  *
  *   npm start -- [--seconds 60] [--interval 5] [--rate 1000] [--connections 4] [--orders 20000] [--users 100] [--seed 1]
  *                [--directory ./data/exchange] [--port 50051] [--status-port 50080]
+ *                [--state heap|arena]
  *
  * Ctrl-C ends it early; either way a summary comes and a last snapshot is taken. The next start goes on from it, and
  * after a kill from the newest snapshot and the log.
@@ -11,6 +12,7 @@
 import os from 'node:os'
 import { ProgressBar, recoveryLines, reportLine, reportTitle } from './demo-report'
 import type { Span } from './load/latency'
+import { heapLine } from './heap'
 import { startLoadProcess } from './load/process'
 import { explain } from './server/report'
 import { listenForStop } from './server/signals'
@@ -59,16 +61,17 @@ function totals({ engine }: RunningExchange): Totals {
   return { orders: engine.orderId, trades: engine.tradeId }
 }
 
-async function start({ directory, port, statusPort, interval }: StartOptions): Promise<RunningExchange> {
+async function start({ directory, port, statusPort, interval, state }: StartOptions): Promise<RunningExchange> {
   say(
     `process ${process.pid}, Node ${process.version}, ${os.availableParallelism()} cores, ` +
       `files in ${directory}, log synced for each answer`,
   )
   const exchange = await startExchange({
-    ...{ directory, port, statusPort, intervalMs: interval * 1000 },
+    ...{ directory, port, statusPort, state, intervalMs: interval * 1000 },
     status: startStatusServer,
   })
   const { engine, recovered } = exchange
+  say(heapLine(exchange.snapshotter))
   for (const line of recoveryLines(recovered)) say(line)
   say(
     recovered.position === 0n

@@ -1,9 +1,11 @@
 import type { RestoreHandlers } from '../../src/recover'
 import type { Column, RowValues, SliceWriter } from '../../src/slice/types'
+import { ArenaOrders } from './arena-orders'
 import { formatDecimal } from './decimal'
 import { AVAILABLE, FROZEN, StateDigest, balanceEntries, restingOrders, seenEntries } from './digest'
 import type { Engine } from './engine'
 import type { Order } from './order'
+import { SIGNATURE_TABLE } from './order-table'
 import { restoreHandlers } from './restore'
 import { parseUpdateKey } from './user'
 
@@ -18,7 +20,7 @@ const FEE_RATE = 'numeric(8,4)'
 
 /**
  * The tables of a slice. `order_slice` and `balance_slice` have the columns of the database's tables of these names (the
- * store adds `slice_id`); the others hold what has no place there.
+ * store adds `slice_id`); the others hold what has no place there. Orders of an arena are a blob instead, see `order-table.ts`.
  */
 export const TABLES = {
   counter_slice: [
@@ -77,11 +79,11 @@ export { AVAILABLE, FROZEN }
 const NO_BYTES = new Uint8Array(0)
 
 /**
- * Writes the whole state and returns its digest, computed from the same pass. The tables come in the order in which
- * restoring needs them: users before what belongs to them. Orders come early, since a warm-up that has a limit of rows
- * should reach them, and by priority, so that each finds its place at once.
+ * Writes the whole state, and its digest, computed from the same pass, into the trailer. The tables come in the order in
+ * which restoring needs them: users before what belongs to them. Orders come early, since a warm-up that has a limit of
+ * rows should reach them, and by priority, so that each finds its place at once.
  */
-export function writeState(engine: Engine, slice: SliceWriter): string {
+export function writeState(engine: Engine, slice: SliceWriter): void {
   const digest = new StateDigest()
   const counters = slice.table('counter_slice', TABLES.counter_slice)
   counters.row('order_id', engine.orderId)
@@ -94,10 +96,7 @@ export function writeState(engine: Engine, slice: SliceWriter): string {
     digest.market(market)
     return [market.config.name, market.tradeCount]
   })
-  slice.table('order_slice', TABLES.order_slice).rows(restingOrders(engine), (order) => {
-    digest.order(order)
-    return orderRow(order)
-  })
+  writeOrders(engine, slice, digest)
   let id = 0
   slice.table('balance_slice', TABLES.balance_slice).rows(balanceEntries(engine), ({ userId, asset, kind, units }) => {
     digest.balance(userId, asset.index, kind, units)
@@ -108,7 +107,27 @@ export function writeState(engine: Engine, slice: SliceWriter): string {
     const { asset, business, businessId } = parseUpdateKey(key)
     return [userId, asset, business, businessId]
   })
-  return digest.result(engine)
+  slice.set('digest', digest.result(engine))
+}
+
+function writeOrders(engine: Engine, slice: SliceWriter, digest: StateDigest): void {
+  const { orders } = engine
+  if (!(orders instanceof ArenaOrders)) {
+    slice.table('order_slice', TABLES.order_slice).rows(restingOrders(engine), (order) => {
+      digest.order(order)
+      return orderRow(order)
+    })
+    return
+  }
+  // Before the table is given back page by page; never in the warm-up, which has the parent wait and knows no limit here.
+  slice.set('resting_orders', () => {
+    for (const order of restingOrders(engine)) digest.order(order)
+    return engine.openOrders.size
+  })
+  slice
+    .table('signature_slice', SIGNATURE_TABLE)
+    .rows(orders.signed(), ({ id, signature }) => [id, Buffer.from(signature, 'utf8')])
+  orders.write(slice)
 }
 
 function orderRow(order: Order): RowValues<typeof TABLES.order_slice> {

@@ -8,6 +8,14 @@ import {
   type OperationLog,
   type SliceStore,
 } from 'forksnap'
+import { STATE_KINDS, type StateKind } from './engine'
+
+/** Throws a RangeError for what is no place for orders. */
+export function checkStateKind(kind: unknown, name: string): StateKind {
+  const found = STATE_KINDS.find((one) => one === kind)
+  if (found !== undefined) return found
+  throw new RangeError(`${name} must be one of ${STATE_KINDS.join(', ')}`)
+}
 
 /** `file`, or a `postgres://` URL. */
 export type Place = string

@@ -1,10 +1,11 @@
 import type { Order } from './order'
+import type { OrderRef, OrderStore } from './order-store'
 
 export const OPEN_ORDERS_MAX = 1000
 
 /** A registered user with what belongs to them alone; balances are kept apart, in `balances.ts`. */
 export class User {
-  private readonly open: Order[] = []
+  private readonly open: OrderRef[] = []
   private openIsSorted = true
   /** Balance updates already made, as `updateKey` writes them; null as long as there are none. */
   private seen: Set<string> | null = null
@@ -14,6 +15,7 @@ export class User {
     readonly id: number,
     readonly l1Address: string,
     readonly l2Pubkey: string,
+    private readonly store: OrderStore,
   ) {}
 
   /**
@@ -21,25 +23,39 @@ export class User {
    * came to be. Restored orders come by price; they are sorted once, when somebody looks.
    */
   get orders(): readonly Order[] {
-    if (!this.openIsSorted) {
-      this.open.sort((a, b) => a.id - b.id)
-      this.openIsSorted = true
-    }
-    return this.open
+    return this.store.list(this.sorted())
+  }
+
+  get orderCount(): number {
+    return this.open.length
+  }
+
+  /** One of `orders`, by its place among them. */
+  orderAt(place: number): Order {
+    return this.store.get(this.sorted()[place])
   }
 
   addOrder(order: Order): void {
-    const { open } = this
+    const { open, store } = this
     // Once unsorted, it is not looked at: of restored orders, the last one is far away in memory.
-    if (this.openIsSorted && open.length > 0) this.openIsSorted = open[open.length - 1].id < order.id
-    open.push(order)
+    if (this.openIsSorted && open.length > 0) this.openIsSorted = store.id(open[open.length - 1]) < order.id
+    open.push(store.ref(order))
   }
 
   removeOrder(order: Order): void {
     // A thousand references side by side are searched through faster than a search by id looks into ten orders.
-    const place = this.open.indexOf(order)
+    const place = this.open.indexOf(this.store.ref(order))
     if (place < 0) throw new Error(`order ${order.id} is not among those of user ${this.id}`)
     this.open.splice(place, 1)
+  }
+
+  private sorted(): readonly OrderRef[] {
+    const { open, store } = this
+    if (!this.openIsSorted) {
+      open.sort((a, b) => store.id(a) - store.id(b))
+      this.openIsSorted = true
+    }
+    return open
   }
 
   hasSeen(key: string): boolean {

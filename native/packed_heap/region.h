@@ -41,6 +41,9 @@ class PackedRegion {
     bool finished;
     // The kernel cannot do it at all.
     bool unsupported;
+    // The longest that one page took, in all and on a processor: meanwhile whoever maps memory has to wait.
+    uint64_t longest_ns;
+    uint64_t longest_cpu_ns;
   };
 
   // Reserves `bytes`, a multiple of 2 MiB, near `hint`. Returns false, with errno, if the system refuses.
@@ -122,6 +125,7 @@ class PackedRegion {
   void Forget(size_t slot, uint64_t mask);
   void UnmapSlot(size_t slot, uint64_t mask);
   size_t NextToCollapse();
+  void WarmHugePage();
   void DiscardIdleGroups(Pages pages);
   bool DiscardGroup(size_t group);
   void GiveBack();
@@ -145,6 +149,9 @@ class PackedRegion {
   // So many could not be given back the last time.
   size_t kept_pages_ = 0;
   size_t collapse_next_ = 0;
+  // A huge page of its own, and whether to touch it before the next page is collapsed.
+  uintptr_t scratch_ = 0;
+  bool cold_ = true;
 };
 
 }  // namespace forksnap

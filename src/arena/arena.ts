@@ -118,9 +118,10 @@ export class Arena {
 
   /**
    * Makes huge pages again of those that writes have split while a child lived, for about `ms` milliseconds (0.1 to 10,000,
-   * default 2; it works by 16 MiB, which can take 4 ms), and returns whether it is done. Call it with rests once a child
-   * has ended, until it is true: the next fork's pause is short again then. While a child lives the pages that it
-   * shares stay as they are. Needs Linux 6.1; does nothing elsewhere or with `hugePages: 'never'`, and returns true.
+   * default 2; it works by 8 MiB, which can take 2 ms), and returns whether it is done: the next fork's pause is short again
+   * then. It happens by itself, on another thread and with rests, once a child has been reaped; call it, until it is true,
+   * to have it done now. While a child lives the pages that it shares stay as they are. Needs Linux 6.1; does nothing
+   * elsewhere or with `hugePages: 'never'`, and returns true.
    */
   collapse(ms = 2): boolean {
     check.checkNumber('ms', ms, 0.1, 10_000)

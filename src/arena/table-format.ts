@@ -64,7 +64,7 @@ export function checkPrefix(prefix: Buffer): number {
 
 /** Checks that the blob is one of a table with these columns. */
 export function readShape(json: string, schema: TableSchema, blobBytes: number): TableShape {
-  const shape = JSON.parse(json) as TableShape
+  const shape = parseShape(json)
   const saved = shape.columns.map(([name, kind]) => `${name}: ${kind}`).join(', ')
   const wanted = describeSchema(schema)
   if (saved !== wanted) {
@@ -79,6 +79,18 @@ export function readShape(json: string, schema: TableSchema, blobBytes: number):
   const bytes = PREFIX_BYTES + Buffer.byteLength(json) + end * rowBytes(schema)
   if (bytes !== blobBytes) throw damaged(`it has ${blobBytes} bytes instead of ${bytes}`)
   return shape
+}
+
+function parseShape(json: string): TableShape {
+  try {
+    const shape = JSON.parse(json) as TableShape
+    const { chunkRows, end, length, free } = shape
+    const isNamed = shape.columns.every((one) => one.length === 2 && one.every((part) => typeof part === 'string'))
+    if (isNamed && [chunkRows, end, length, free].every((value) => typeof value === 'number')) return shape
+  } catch {
+    // It is no JSON, or something else than the description of a table.
+  }
+  throw damaged('its description cannot be read')
 }
 
 export function describeSchema(schema: TableSchema): string {

@@ -1,4 +1,4 @@
-/** A subcommand of `forksnap`. */
+/** A subcommand that is run before the command line library is loaded, since it becomes another program. */
 export interface Command {
   readonly name: string
   /** One line for the list of commands. */
@@ -8,5 +8,5 @@ export interface Command {
   run(args: readonly string[]): void
 }
 
-/** The command line is wrong: told with the usage, and exit code 64. */
+/** The command line is wrong: exit code `WRONG_USAGE`. */
 export class UsageError extends Error {}

@@ -9,6 +9,14 @@ export interface DecodedBatch {
   readonly entries: LogEntry[]
   /** Offset in the body of the first entry that is damaged; undefined if none is. */
   readonly damagedAt: number | undefined
+  /** Offset in the body of an entry that is sound by its checksum and holds no JSON, which no crash can bring about. */
+  readonly unreadableAt?: number
+}
+
+class UnreadableEntry extends Error {
+  constructor(readonly at: number) {
+    super()
+  }
 }
 
 /** Verifies every entry of a body, and decodes them if `decode` says so. */
@@ -24,8 +32,15 @@ export function decodeBody(body: Buffer, header: BatchHeader, epochsSeed: number
     at = end
     bounds.push(end)
   }
-  if (at !== body.length) return { entries: [], damagedAt: at }
-  return { entries: decode ? decodeEntries(body, bounds, header.firstId) : [], damagedAt: undefined }
+  // Fewer bytes than the header says are there where the file ends.
+  if (at !== header.bodyBytes) return { entries: [], damagedAt: at }
+  if (!decode) return { entries: [], damagedAt: undefined }
+  try {
+    return { entries: decodeEntries(body, bounds, header.firstId), damagedAt: undefined }
+  } catch (error) {
+    if (error instanceof UnreadableEntry) return { entries: [], damagedAt: undefined, unreadableAt: error.at }
+    throw error
+  }
 }
 
 /** Where the entry at this place ends, or undefined if it is damaged. */
@@ -110,7 +125,12 @@ function parseTogether(
 function parseEach(body: Buffer, bounds: readonly number[], first: number, last: number): JsonValue[] {
   const values: JsonValue[] = []
   for (let i = first; i < last; i++) {
-    values.push(JSON.parse(body.toString('utf8', paramsOf(body, bounds[i]), bounds[i + 1])) as JsonValue)
+    const text = body.toString('utf8', paramsOf(body, bounds[i]), bounds[i + 1])
+    try {
+      values.push(JSON.parse(text) as JsonValue)
+    } catch {
+      throw new UnreadableEntry(bounds[i])
+    }
   }
   return values
 }

@@ -34,7 +34,7 @@ export async function* readEntries({ directory, position, limit }: ReadOptions):
   try {
     for (let looks = 0; ;) {
       const { name, scanner } = open
-      if (limit !== undefined && scanner.nextId > limit()) return
+      if (limit !== undefined && scanner.nextId > limit()) return await checkNotOverlapped(directory, open)
       const wanted = scanner.nextId > position
       const found = await scanner.next(true)
       if (found.kind === 'batch') {
@@ -42,6 +42,9 @@ export async function* readEntries({ directory, position, limit }: ReadOptions):
         const entries = within(found.entries, wanted ? undefined : position, limit?.())
         if (entries.length > 0) yield entries
         continue
+      }
+      if (found.kind === 'unreadable') {
+        throw corrupt(name.path, found.at, 'the checksum of the entry is right, but it holds no JSON')
       }
       const following = await findFollowing(directory, name)
       if (following === undefined && limit === undefined && found.kind === 'end') return checkReached(open, position)
@@ -100,6 +103,15 @@ async function findFollowing(directory: string, name: SegmentName): Promise<Segm
     throw gap(name.path, 'The log was reset while it was read')
   }
   return current.find((segment) => segment.firstId > name.firstId)
+}
+
+/** Whoever knows where the log ends could get there in a segment whose last entries are those of the next one, too. */
+async function checkNotOverlapped(directory: string, { name, scanner }: OpenSegment): Promise<void> {
+  const { current } = await readSegmentNames(directory)
+  const sameEpoch = current.filter(({ epoch }) => epoch === name.epoch)
+  const following = sameEpoch.find(({ firstId }) => firstId > name.firstId && firstId < scanner.nextId)
+  if (following === undefined) return
+  throw gap(name.path, `The log has entry ${following.firstId} in ${name.path} and in ${following.path}`)
 }
 
 function within(entries: LogEntry[], after: bigint | undefined, last: bigint | undefined): LogEntry[] {

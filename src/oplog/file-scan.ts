@@ -1,4 +1,4 @@
-import { readInto } from '../store/descriptor'
+import { fstatFd, readInto } from '../store/descriptor'
 import { decodeBody } from './file-decode'
 import {
   BATCH_HEADER_BYTES,
@@ -18,6 +18,8 @@ export type Found =
   | { readonly kind: 'end' }
   /** `at` is the offset of the batch header or the entry that is damaged, cut short or in the wrong place. */
   | { readonly kind: 'damage'; readonly at: number }
+  /** `at` is the offset of an entry whose checksum is right and which holds no JSON. Only where entries are decoded. */
+  | { readonly kind: 'unreadable'; readonly at: number }
 
 export interface ScanStart {
   readonly fd: number
@@ -60,8 +62,9 @@ export class SegmentScanner {
     }
     const bodyOffset = this.offset + BATCH_HEADER_BYTES
     const body = await this.#view(bodyOffset, header.bodyBytes)
-    const { entries, damagedAt } = decodeBody(body, header, this.#epochSeed, decode)
+    const { entries, damagedAt, unreadableAt } = decodeBody(body, header, this.#epochSeed, decode)
     if (damagedAt !== undefined) return { kind: 'damage', at: bodyOffset + damagedAt }
+    if (unreadableAt !== undefined) return { kind: 'unreadable', at: bodyOffset + unreadableAt }
     this.offset = bodyOffset + header.bodyBytes
     this.nextId += BigInt(header.entries)
     this.durableOffset = Math.max(this.durableOffset, header.durableOffset)
@@ -101,7 +104,7 @@ export class SegmentScanner {
   async #view(offset: number, length: number): Promise<Buffer> {
     const from = offset - this.#start
     if (from < 0 || from + length > this.#window.length) {
-      const wanted = Math.max(length, WINDOW_BYTES)
+      const wanted = Math.max(WINDOW_BYTES, await this.#available(offset, length))
       if (this.#buffer.length < wanted || this.#buffer.length > 4 * WINDOW_BYTES) {
         this.#buffer = Buffer.allocUnsafeSlow(wanted)
       }
@@ -110,6 +113,13 @@ export class SegmentScanner {
       return this.#window.subarray(0, length)
     }
     return this.#window.subarray(from, from + length)
+  }
+
+  /** How many of these bytes the file has, so that nothing is allocated for a length that is not true. */
+  async #available(offset: number, length: number): Promise<number> {
+    if (length <= WINDOW_BYTES) return length
+    const { size } = await fstatFd(this.#fd)
+    return Math.min(length, Math.max(0, size - offset))
   }
 }
 

@@ -6,7 +6,7 @@ import { encodeFooter, encodeFrameHeader, encodePreamble } from './format'
 import type { SliceTarget } from './target'
 import type { Codec } from './types'
 
-/** Puts frames into the target, keeps the chain of checksums and syncs every so often. Knows nothing of rows. */
+/** Puts frames into the target, keeps the chain of checksums and has it synced as it goes. Knows nothing of rows. */
 export class FrameWriter {
   /** Bytes written so far. */
   bytes = 0
@@ -61,7 +61,7 @@ export class FrameWriter {
     const checksum = this.chain
     this.json(FrameType.trailer, trailer)
     this.put(encodeFooter({ trailerOffset, trailerBytes: this.bytes - trailerOffset, chain: checksum }))
-    if (this.syncEveryBytes > 0) this.sync()
+    if (this.syncEveryBytes > 0) this.guard(() => this.target.sync?.())
   }
 
   private separate(type: FrameType, codec: Codec, parts: readonly Uint8Array[], rawBytes: number): void {
@@ -88,21 +88,24 @@ export class FrameWriter {
   }
 
   private put(data: Uint8Array): void {
-    try {
+    this.guard(() => {
       this.target.write(data)
       this.bytes += data.length
       this.unsynced += data.length
-      if (this.syncEveryBytes > 0 && this.unsynced >= this.syncEveryBytes) this.sync()
+      if (this.syncEveryBytes === 0 || this.unsynced < this.syncEveryBytes) return
+      this.unsynced = 0
+      this.target.startSync?.()
+    })
+  }
+
+  /** After a failed write nobody knows how much of it is there, and a failed sync is final. */
+  private guard(work: () => void): void {
+    try {
+      work()
     } catch (error) {
-      // After a failed write nobody knows how much of it is there, and a failed sync is final.
       this.failure = error
       throw error
     }
-  }
-
-  private sync(): void {
-    this.unsynced = 0
-    this.target.sync?.()
   }
 }
 

@@ -1,7 +1,8 @@
 import { ForksnapError } from '../errors'
 import { ByteQueue } from './byte-queue'
 import { checkPreamble, corrupt, decodeFooter, decodeFrameHeader, checkPayload } from './format'
-import { type FrameHeader, FrameType, FOOTER_BYTES, FRAME_HEADER_BYTES, PREAMBLE_BYTES } from './format'
+import { BLOB_CHUNK_BYTES, type FrameHeader, FrameType, FOOTER_BYTES, FRAME_HEADER_BYTES } from './format'
+import { PREAMBLE_BYTES } from './format'
 import { type RawHandlers, SectionReader } from './section-reader'
 import type { SliceTrailer } from './types'
 
@@ -9,6 +10,9 @@ export { copyLineDecoder } from './decode'
 export type { RawHandlers } from './section-reader'
 export { type ReadAt, readHeader, readTrailer } from './read-ends'
 export { timestampToMs } from './time'
+
+/** A piece of a blob and the header of the frame after it. */
+export const CHUNK_BYTES_MAX = BLOB_CHUNK_BYTES + FRAME_HEADER_BYTES
 
 /** What comes next in the stream. */
 type Expected = 'preamble' | 'frame' | 'payload' | 'footer' | 'end'
@@ -41,6 +45,19 @@ export class SliceParser {
   /** Bytes that have been read and verified so far. */
   get bytesRead(): number {
     return this.queue.offset
+  }
+
+  /**
+   * How many bytes the chunk from an offset on should have. Any number will do, but within an uncompressed blob, whose pieces
+   * are equally long, this one lets each chunk end where a piece begins: then none spans two chunks, which would cost a
+   * copy. 1 to `CHUNK_BYTES_MAX`.
+   */
+  chunkBytes(offset: number): number {
+    const { frame, expected, frameOffset } = this
+    if (expected !== 'payload' || frame?.type !== FrameType.blobData || frame.storedBytes !== BLOB_CHUNK_BYTES) {
+      return CHUNK_BYTES_MAX
+    }
+    return CHUNK_BYTES_MAX - ((offset - frameOffset - FRAME_HEADER_BYTES) % CHUNK_BYTES_MAX)
   }
 
   /** Takes the next bytes of the stream. They may be reused after it returns. */

@@ -1,4 +1,5 @@
 import { fdatasyncSync, writeSync } from 'node:fs'
+import { binding } from '../binding'
 import { errnoOf } from '../errors'
 import { failpoint } from '../failpoint'
 
@@ -6,23 +7,54 @@ import { failpoint } from '../failpoint'
 export interface SliceTarget {
   /** Writes all of it or throws. */
   write(data: Uint8Array): void
+  /** Has the disk begin with what was written since the last call, so that little is left for the sync at the end. */
+  startSync?(): void
   /** Brings what was written to the disk. */
   sync?(): void
 }
 
 /**
- * A descriptor: file, pipe or device. The system's errors pass through as they are (`EPIPE`, `ENOSPC`, `EFBIG`). `sync`
- * is `fdatasync`; on what cannot be synced (a pipe, `/dev/null`) it does nothing.
+ * A descriptor: a file at its beginning, a pipe or a device. The system's errors pass through as they are (`EPIPE`, `ENOSPC`,
+ * `EFBIG`). `sync` is `fdatasync`; on what cannot be synced (a pipe, `/dev/null`) it does nothing.
  */
 export function fdTarget(fd: number): SliceTarget {
+  const writeBack = new EarlyWriteBack(fd)
   let syncable = true
   return {
     write(data) {
       for (let done = 0; done < data.length;) done += writeSome(fd, data, done)
+      writeBack.written += data.length
+    },
+    startSync() {
+      if (syncable && !writeBack.start()) this.sync?.()
     },
     sync() {
       if (syncable) syncable = syncOnce(fd)
     },
+  }
+}
+
+/**
+ * Keeps the disk at work while the next bytes are made, which a sync in between would not: it waits for the disk, and then
+ * the disk waits. There are never more than two portions on their way, so that a sync of somebody else's file, which
+ * may have to wait for these, stays short.
+ */
+class EarlyWriteBack {
+  /** Bytes so far. */
+  written = 0
+  private started = 0
+  private before = 0
+
+  constructor(private readonly fd: number) {}
+
+  /** False where the system or the file has no such thing. */
+  start(): boolean {
+    const { fd, written, started, before } = this
+    if (!binding().writeBack(fd, started, written - started, false)) return false
+    if (started > before) binding().writeBack(fd, before, started - before, true)
+    this.before = started
+    this.started = written
+    return true
   }
 }
 

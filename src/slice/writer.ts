@@ -23,7 +23,7 @@ export interface SliceWriterOptions {
   readonly codec: Codec
   /** Written first in each row of every table, and declared as its first column. */
   readonly constantColumn?: { readonly name: string; readonly type: 'int8'; readonly value: bigint } | undefined
-  /** The target is synced after this many bytes, and at the end; 0 = never. */
+  /** The disk begins with what was written after this many bytes, and the target is synced at the end; 0 = neither. */
   readonly syncEveryBytes: number
   /** Called with totals for each frame of rows or of a blob. */
   readonly onProgress?: ((rows: number, bytes: number) => void) | undefined

@@ -12,7 +12,10 @@ export interface FileStoreOptions {
   readonly keep?: KeepPolicy
   /** How the child compresses frames. Default `none`. `zstd` needs a Node that has it. */
   readonly codec?: Codec
-  /** The child syncs after this many bytes, a whole number from 0 (never). Default 4 MiB. */
+  /**
+   * After this many bytes the child has the disk begin with them, so that the sync at the end is short; a whole number
+   * from 0 (never). On Linux it goes on meanwhile and waits for the portion before; elsewhere it syncs. Default 4 MiB.
+   */
   readonly syncEveryBytes?: number
 }
 

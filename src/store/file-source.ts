@@ -1,14 +1,12 @@
 import { constants, type Stats } from 'node:fs'
 import { basename } from 'node:path'
 import { ForksnapError, isForksnapError } from '../errors'
-import { readHeader, readTrailer, SliceParser } from '../slice/reader'
+import { CHUNK_BYTES_MAX, readHeader, readTrailer, SliceParser } from '../slice/reader'
 import type { SliceHeader, SliceMeta, SliceTrailer } from '../slice/types'
 import { closeFd, readAt, readInto } from './descriptor'
 import type { SliceKey } from './file-names'
 import { asStoreError, openRegular } from './safe-open'
 import type { SliceHandlers, SliceInfo, SliceSource } from './store'
-
-const CHUNK_BYTES = 1024 * 1024
 
 /** Sets a damaged file aside if this process may; returns the path at which it is now. */
 export type SetAside = (path: string, file: { dev: number; ino: number }) => Promise<string>
@@ -83,7 +81,7 @@ export class FileSource implements SliceSource {
   async #parse(handlers: SliceHandlers): Promise<SliceTrailer> {
     const parser = new SliceParser(handlers)
     const total = this.info.bytes
-    const size = Math.min(CHUNK_BYTES, total)
+    const size = Math.min(CHUNK_BYTES_MAX, total)
     let [current, spare] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)]
     let reading = this.#readChunk(current, 0)
     try {
@@ -92,7 +90,10 @@ export class FileSource implements SliceSource {
         this.#checkOpen()
         if (chunk.length === 0) break
         position += chunk.length
-        if (position < total) reading = this.#readChunk(spare.subarray(0, total - position), position)
+        if (position < total) {
+          const next = Math.min(parser.chunkBytes(position), total - position)
+          reading = this.#readChunk(spare.subarray(0, next), position)
+        }
         parser.push(chunk)
         handlers.progress?.(position, total)
         ;[current, spare] = [spare, current]

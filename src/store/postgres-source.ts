@@ -3,13 +3,14 @@ import { ForksnapError } from '../errors'
 import { quoteTable } from '../postgres/identifiers'
 import { Session } from '../postgres/session'
 import { corrupt } from '../slice/format'
+import type { RawHandlers } from '../slice/reader'
 import { RowDelivery } from '../slice/row-delivery'
 import type { SliceTrailer } from '../slice/types'
 import { findSlice } from './postgres-catalogue'
 import { describeTable, primaryKey } from './postgres-columns'
 import { blobTable, columnList, type Layout, orderClause, SLICE_ID } from './postgres-layout'
 import type { Content } from './postgres-load'
-import type { SliceHandlers, SliceSource } from './store'
+import type { SliceSource } from './store'
 
 const LINE_FEED = 10
 const READ_BYTES = 1024 * 1024
@@ -29,7 +30,7 @@ export async function openPostgresSource(
   const reader = new SnapshotReader(open)
   try {
     const { info, header, trailer, contents } = await findSlice(await reader.session(), layout, sliceId)
-    const read = (handlers: SliceHandlers): Promise<SliceTrailer> =>
+    const read = (handlers: RawHandlers): Promise<SliceTrailer> =>
       reader.run(async (session) => {
         handlers.header?.(header)
         let bytes = 0
@@ -89,7 +90,7 @@ interface Part {
   readonly session: Session
   readonly layout: Layout
   readonly sliceId: bigint
-  readonly handlers: SliceHandlers
+  readonly handlers: RawHandlers
   readonly trailer: SliceTrailer
   progress(bytes: number): void
 }
@@ -126,6 +127,7 @@ async function copyOut(part: Part, name: string, delivery: RowDelivery, sql: str
     const lines = rest.length === 0 ? whole : Buffer.concat([...rest, whole])
     rest = end === chunk.length ? [] : [Buffer.from(chunk.subarray(end))]
     rows += delivery.deliver(lines, 0)
+    part.handlers.lines?.(name, lines)
     part.progress(lines.length)
   }
   if (rest.length > 0) throw corrupt(`the server ended in the middle of a row of ${JSON.stringify(name)}`, 0)

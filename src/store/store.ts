@@ -77,7 +77,7 @@ export interface SliceSink {
 
 export interface SliceWriting {
   readonly codec: Codec
-  /** Sync the file's data after this many bytes so that the last fsync is short; 0 = never. */
+  /** Have the disk begin with the data after this many bytes, so that the last fsync is short; 0 = never. */
   readonly syncEveryBytes: number
   /** A first column that the child writes with the same value in every row (`slice_id`). */
   readonly constantColumn?: { readonly name: string; readonly type: 'int8'; readonly value: bigint }

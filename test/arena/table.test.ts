@@ -207,6 +207,11 @@ describe('a restored table', () => {
       ['its chunks have 1023 rows', replace('1024', '1023')],
       ['instead of', (forged) => forged.subarray(0, -1)],
       ['it has only 20 bytes', (forged) => forged.subarray(0, 20)],
+      ['description cannot be read', replace('"end":6', '"end":.')],
+      ['description cannot be read', replace('"end":6', '"end":[')],
+      ['description cannot be read', replace('[["id","u8"]]', '{          } ')],
+      ['description cannot be read', replace('["id","u8"]', '"id"       ')],
+      ['description cannot be read', replace('1024', '"24"')],
       ['4294967295 bytes', (forged) => void forged.writeUInt32LE(2 ** 32 - 1, 12)],
     ]
     for (const [message, change] of damage) {

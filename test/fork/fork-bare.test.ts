@@ -1,4 +1,5 @@
 import { Fixture, type FixtureEnd } from '../helpers/fixture'
+import { itOnLinux } from '../helpers/platform'
 
 const RETURNED = 'the child of fork() returned to the event loop'
 /** What the parent's own callbacks write, each of them once. */
@@ -100,7 +101,7 @@ describe('a bare fork() is refused', () => {
     expect(code).toBe(0)
   })
 
-  it('while a snapshot is about to fork, which goes on', async () => {
+  itOnLinux('while a snapshot is about to fork, which goes on', async () => {
     const { code, stdout, pid } = await run('whileQuiescing', 'exit')
     const parent = ['refused ERR_NOT_QUIESCENT', 'snapshot fine', 'on beforeExit', 'on exit'].sort()
     expect(whoSaidWhat(stdout, pid)).toEqual({ parent, child: [], status: '' })

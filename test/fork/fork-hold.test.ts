@@ -1,4 +1,5 @@
 import { runFixture } from '../helpers/fixture'
+import { describeOnLinux } from '../helpers/platform'
 
 const run = (...args: string[]): Promise<unknown> => runFixture('fork-hold', args)
 
@@ -18,7 +19,7 @@ describe('a thread of the pool that waits on a lock', () => {
 
 const work = '200000 true 64'
 
-describe('threads of the pool that are in a system call that lasts', () => {
+describeOnLinux('threads of the pool that are in a system call that lasts', () => {
   it.each([
     ['1', 'first'],
     ['1', 'later'],

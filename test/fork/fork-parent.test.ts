@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises'
 import { FileStore } from '../../src/store/file'
 import { Fixture, goneWithin, isAlive, untilGone } from '../helpers/fixture'
 import { itUnless, reasonAgainstTerminal } from '../helpers/store-fixture'
+import { itOnLinux } from '../helpers/platform'
 
 let directory: string
 
@@ -48,7 +49,7 @@ const numberIn = (line: string): number => Number(/\d+/.exec(line)?.[0])
 const ORPHAN_MS_MAX = 5 * 1000
 
 describe('SIGKILL of the parent during a snapshot', () => {
-  it('takes the child along, publishes nothing, frees the port, and the next start saves again', async () => {
+  itOnLinux('takes the child along, publishes nothing, frees the port, and the next start saves again', async () => {
     const fixture = new Fixture('fork-parent', ['server', directory])
     const port = numberIn(await fixture.line(/^port/))
     await fixture.line(/^ready/)

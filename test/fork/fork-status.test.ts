@@ -1,5 +1,6 @@
 import type { Failure } from '../fixtures/fork-kit'
 import { Fixture, runFixture, untilGone } from '../helpers/fixture'
+import { itOnLinux } from '../helpers/platform'
 
 const run = <T>(scenario: string, before: string[] = []): Promise<T> =>
   runFixture<T>('fork-status', [scenario], { before })
@@ -7,7 +8,7 @@ const run = <T>(scenario: string, before: string[] = []): Promise<T> =>
 const unknown = { code: 'ERR_CHILD_STATUS_UNKNOWN', errno: 'ECHILD' }
 
 describe("a child's exit status that others take", () => {
-  it('is unknown where SIGCHLD is ignored, however the child ended; no child is left', async () => {
+  itOnLinux('is unknown where SIGCHLD is ignored, however the child ended; no child is left', async () => {
     const result = await run<Record<string, Failure>>('ignored')
     expect(result).toMatchObject({ clean: unknown, crash: unknown, limit: unknown, children: [] })
     expect(result.clean?.message).toMatch(/waitpid\(-1\).*SIGCHLD is ignored.*Remove that/)
@@ -75,7 +76,7 @@ describe('waiting for children', () => {
 })
 
 describe('process.exit() while a child lives', () => {
-  it('ends the process with its code, and the child with it', async () => {
+  itOnLinux('ends the process with its code, and the child with it', async () => {
     const fixture = new Fixture('fork-status', ['exitMeanwhile'])
     const child = Number((await fixture.line(/^forked/)).split(' ')[1])
     fixture.say('exit')

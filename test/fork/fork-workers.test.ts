@@ -1,5 +1,6 @@
 import type { Census, Failure } from '../fixtures/fork-kit'
 import { Fixture, runFixture } from '../helpers/fixture'
+import { itOnLinux } from '../helpers/platform'
 
 const run = <T>(scenario: string): Promise<T> => runFixture<T>('fork-workers', [scenario])
 
@@ -15,15 +16,18 @@ describe('Workers', () => {
     expect(result.after).toEqual(result.before)
   })
 
-  it('are not parked while the main thread waits for them, blocked', async () => {
+  itOnLinux('are not parked while the main thread waits for them, blocked', async () => {
     const outcome = notQuiescent('within 1000 ms')
     expect(await run('atomicsWait')).toMatchObject({ woken: 'ok', outcome, works: true, next: 'next' })
   })
 
-  it('that never come to rest: the error says so, everybody else is let go, and the next fork works', async () => {
-    const failure = notQuiescent('a Worker or another thread')
-    expect(await run('neverAtRest')).toMatchObject({ failure, works: true, next: 'next' })
-  })
+  itOnLinux(
+    'that never come to rest: the error says so, everybody else is let go, and the next fork works',
+    async () => {
+      const failure = notQuiescent('a Worker or another thread')
+      expect(await run('neverAtRest')).toMatchObject({ failure, works: true, next: 'next' })
+    },
+  )
 })
 
 describe('the thread pool', () => {

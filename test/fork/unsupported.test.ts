@@ -80,7 +80,7 @@ describe('without its addon', () => {
     ['import', 'main.mjs', module_],
   ])('%s works, and every call is refused with what to do', (_how, file, source) => {
     const seen = run(file, source)
-    expectRefusals(seen, /needs its native addon.*none for .*Build it with "npm run build:native"/)
+    expectRefusals(seen, /needs its native addon.*none for .*Build it with npx node-gyp/)
     expect(seen.exports).toEqual(
       expect.arrayContaining(['FileStore', 'ForksnapError', 'Snapshotter', 'fork', 'forkChild', 'waitpid']),
     )

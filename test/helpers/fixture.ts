@@ -45,6 +45,7 @@ export class Fixture {
   readonly closed: Promise<FixtureEnd>
   readonly #child: ChildProcess
   readonly #lines: string[] = []
+  readonly #errorWaiting: (() => void)[] = []
   readonly #waiting: { match: RegExp; resolve: (line: string) => void; reject: (error: Error) => void }[] = []
   #stderr = ''
   #over = false
@@ -65,7 +66,10 @@ export class Fixture {
     this.#child = spawn(command[0] ?? '', command.slice(1), settings)
     running.add(this.#child)
     this.#child.stdin?.on('error', () => undefined)
-    this.#child.stderr?.on('data', (data: Buffer) => (this.#stderr += data.toString()))
+    this.#child.stderr?.on('data', (data: Buffer) => {
+      this.#stderr += data.toString()
+      for (const look of this.#errorWaiting.splice(0)) look()
+    })
     if (this.#child.stdout !== null) createInterface(this.#child.stdout).on('line', (line) => this.#hear(line))
     this.closed = this.#waitForEnd()
     // Whoever waits for it hears of a failure; a test that does not must not crash the runner.
@@ -85,6 +89,7 @@ export class Fixture {
     running.delete(this.#child)
     this.#over = true
     const end = { code, signal, stdout: this.#lines.join('\n'), stderr: this.#stderr }
+    for (const look of this.#errorWaiting.splice(0)) look()
     for (const { match, reject } of this.#waiting) reject(new Error(`no line matched ${match}: ${JSON.stringify(end)}`))
     return end
   }
@@ -103,6 +108,17 @@ export class Fixture {
     if (found !== undefined) return Promise.resolve(found)
     if (this.#over) return Promise.reject(new Error(`no line matched ${match}; it said ${this.#lines.join(' | ')}`))
     return new Promise((resolve, reject) => this.#waiting.push({ match, resolve, reject }))
+  }
+
+  /** The same for standard error: the first group of the line that matches. */
+  async errorLine(match: RegExp): Promise<string> {
+    for (;;) {
+      const lines = this.#stderr.split('\n').slice(0, -1)
+      const found = lines.map((line) => match.exec(line)?.[1]).find((group) => group !== undefined)
+      if (found !== undefined) return found
+      if (this.#over) throw new Error(`no line matched ${match}; it said ${this.#stderr}`)
+      await new Promise<void>((resolve) => this.#errorWaiting.push(resolve))
+    }
   }
 
   say(line: string): void {

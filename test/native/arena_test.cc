@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <random>
@@ -21,6 +22,7 @@
 using forksnap::Arena;
 using forksnap::ArenaOptions;
 using forksnap::kHugePageBytes;
+using forksnap::LivingArenas;
 using forksnap::Range;
 using forksnap::WrittenPages;
 
@@ -224,20 +226,48 @@ TEST(WrittenPagesOfSmallPagesAndOfBlocksSideBySide) {
   CHECK_EQ(code, 0);
 }
 
+TEST(ArenasAreCollapsedWhileTheyAreUsedAndWhileTheirRegionsComeAndGo) {
+  const auto kept = Make(4 * kMiB);
+  unsigned char* block = Take(*kept, 4 * kMiB);
+  Fill(block, 4 * kMiB, 7);
+  LivingArenas::Add(kept);
+  CHECK(LivingArenas::Any());
+  {
+    // One that is gone is passed over.
+    LivingArenas::Add(Make(2 * kMiB));
+  }
+  std::atomic<bool> over{false};
+  std::thread worker([&] {
+    while (!over) LivingArenas::Collapse(std::chrono::microseconds(100));
+  });
+  for (int i = 0; i < 200; ++i) {
+    unsigned char* other = Take(*kept, 4 * kMiB);
+    Fill(other, 4 * kMiB, static_cast<unsigned char>(i));
+    CHECK(AllAre(other, 4 * kMiB, static_cast<unsigned char>(i)));
+    CHECK(kept->Free(other));
+  }
+  over = true;
+  worker.join();
+  while (!LivingArenas::Collapse(std::chrono::seconds(1))) continue;
+  CHECK(AllAre(block, 4 * kMiB, 7));
+  // A region that became empty while it was worked on is gone, too.
+  CHECK_EQ(kept->Stats().mapped_bytes, 4 * kMiB);
+}
+
 TEST(CollapsingGoesOnWhereItEndedAndChangesNothing) {
   const auto arena = Make(64 * kMiB);
   unsigned char* block = Take(*arena, 60 * kMiB);
   Fill(block, 60 * kMiB, 7);
-  // A budget that is used up at once: a portion of 16 MiB each time.
+  // A budget that is used up at once: a portion of 8 MiB each time.
   std::vector<size_t> seen;
   uintptr_t at = 0;
   do {
     at = arena->Collapse(at, std::chrono::nanoseconds(0));
     if (at != 0) seen.push_back(at - Address(block));
   } while (at != 0);
-  CHECK_EQ(seen.size(), 4u);
-  CHECK_EQ(seen[0], 16 * kMiB);
-  CHECK_EQ(seen[3], 60 * kMiB);
+  CHECK_EQ(seen.size(), 8u);
+  CHECK_EQ(seen[0], 8 * kMiB);
+  CHECK_EQ(seen[7], 60 * kMiB);
   CHECK_EQ(arena->Collapse(0, std::chrono::seconds(60)), 0u);
   CHECK(AllAre(block, 60 * kMiB, 7));
   CHECK(arena->Free(block));

@@ -41,10 +41,22 @@ void Equal(const char* file, int line, const char* text, const Left& left, const
   Fail(file, line, message.str());
 }
 
+// Whether a case is to run: each argument is a part of the names of those that are, or with a dash before it of those
+// that are left out.
+inline bool IsWanted(const char* name, int argc, char** argv) {
+  bool wanted = true;
+  for (int i = 1; i < argc; ++i) {
+    const bool leaves_out = argv[i][0] == '-';
+    const bool met = strstr(name, argv[i] + (leaves_out ? 1 : 0)) != nullptr;
+    if (met == leaves_out) wanted = false;
+  }
+  return wanted;
+}
+
 inline int Run(int argc, char** argv) {
   int run = 0;
   for (const Case& test : Cases()) {
-    if (argc > 1 && strstr(test.name, argv[1]) == nullptr) continue;
+    if (!IsWanted(test.name, argc, argv)) continue;
     printf("%s\n", test.name);
     fflush(stdout);
     test.run();

@@ -28,6 +28,17 @@ constexpr size_t kIdleMin = 4 << 20;
 // What V8 asks for beside a chunk and gives back at once.
 constexpr size_t kTail = kSlot - kPage;
 
+// Pages that this process has in memory.
+size_t OwnPages() {
+  size_t all = 0;
+  size_t resident = 0;
+  FILE* const file = fopen("/proc/self/statm", "r");
+  CHECK(file != nullptr);
+  CHECK_EQ(fscanf(file, "%zu %zu", &all, &resident), 2);
+  fclose(file);
+  return resident;
+}
+
 struct TestRegion : PackedRegion {
   explicit TestRegion(size_t bytes = 32 << 20) { CHECK(Reserve(bytes, 0, kIdleMin)); }
   ~TestRegion() { Release(); }
@@ -201,12 +212,25 @@ TEST(CollapseKeepsContent) {
   do {
     last = region.Collapse(0);
     CHECK(last.made + last.refused <= 1);
+    CHECK_EQ(last.longest_ns > 0, last.made + last.refused == 1);
+    CHECK_EQ(last.longest_cpu_ns > 0, last.made + last.refused == 1);
     // One for each group, and one that finds no more.
     CHECK(++calls <= 5);
   } while (!last.finished);
   CHECK(IsFilled(chunk, kGroup, 6));
   CHECK(IsFilled(chunk + kGroup, kPage, 0));
   CHECK(IsFilled(chunk + kGroup + kPage, 3 * kGroup - kPage, 6));
+}
+
+// A huge page that is touched before the first collapse must not stay.
+TEST(CollapseTakesNoMemoryOfItsOwn) {
+  TestRegion region;
+  const uintptr_t chunk = region.MapAt(4 * kGroup);
+  Fill(chunk, 4 * kGroup, 6);
+  const size_t before = OwnPages();
+  while (!region.Collapse(0).finished) {
+  }
+  CHECK(OwnPages() < before + kGroup / kPage / 2);
 }
 
 // ---- Against a model ------------------------------------------------------------------------------------------------

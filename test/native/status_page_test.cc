@@ -59,6 +59,7 @@ TEST(TheParentReadsWhatTheChildWrote) {
   for (size_t i = 0; i < result.size(); ++i) result[i] = static_cast<unsigned char>(i * 31);
   InChild([&] {
     page.SetProgress(uint64_t{1} << 40, uint64_t{1} << 50);
+    page.SetCost(uint64_t{1} << 41, 12, 3);
     if (!page.SetResult(result.data(), result.size())) _exit(1);
     SetOutcome(&page, Outcome::kReturned, "");
   });
@@ -66,6 +67,9 @@ TEST(TheParentReadsWhatTheChildWrote) {
   CHECK(Is(state, Outcome::kReturned));
   CHECK_EQ(state.rows, uint64_t{1} << 40);
   CHECK_EQ(state.bytes, uint64_t{1} << 50);
+  CHECK_EQ(state.faults, uint64_t{1} << 41);
+  CHECK_EQ(state.young_gcs, 12u);
+  CHECK_EQ(state.full_gcs, 3u);
   CHECK_EQ(state.beats, 1u);
   CHECK_EQ(page.result_length(), result.size());
   CHECK_EQ(memcmp(page.result(), result.data(), result.size()), 0);

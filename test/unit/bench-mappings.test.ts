@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { dumpMappings, HUGE_PAGE_BYTES, PAGE_BYTES, parseSmaps, residentRuns } from '../../bench/lib/mappings'
-import type { ForkFloor } from '../../bench/lib/fork-floor'
+import { startForkFloor, type ForkFloor } from '../../bench/lib/fork-floor'
 
 const PRESENT = 0x80000000
 const FILE_PAGE = 0xa0000000
@@ -109,6 +109,19 @@ onLinux('fork_floor', () => {
     writeFileSync(file, `forksnap-mappings 1 ${PAGE_BYTES}\n`)
     return file
   }
+
+  it('forks when it is told to', async () => {
+    const file = path.join(folder, 'demand.txt')
+    dumpMappings(file)
+    mkdirSync(path.join(folder, 'build', 'bench'), { recursive: true })
+    copyFileSync(path.join(folder, 'fork_floor'), path.join(folder, 'build', 'bench', 'fork_floor'))
+    const floor = await startForkFloor(file, folder)
+    for (const rewrite of [false, true]) expect(await floor.fork(rewrite)).toBeGreaterThan(0)
+    const { resident_bytes, vmas, skipped_vmas } = await floor.end()
+    const all = replay(file, 1)
+    expect({ vmas, skipped_vmas }).toEqual({ vmas: all.vmas, skipped_vmas: all.skipped_vmas })
+    expect(Math.abs(resident_bytes - all.resident_bytes)).toBeLessThan(1 << 20)
+  })
 
   it('refuses what is not a snapshot', () => {
     expect(() => replay(path.join(folder, 'fork_floor'), 1)).toThrow(/not a snapshot of mappings/)

@@ -1,25 +1,9 @@
-import ts from 'typescript'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { binding, Outcome } from '../../src/binding'
+import { membersOf } from '../helpers/interfaces'
 
 const read = (...path: string[]): string => readFileSync(join(__dirname, '../..', ...path), 'utf8')
-
-/** Names of an interface's members and whether each is a method, as the compiler's parser sees them. */
-function membersOf(file: string, name: string): Map<string, 'function' | 'value'> {
-  const source = ts.createSourceFile(file, read('src', file), ts.ScriptTarget.ES2023)
-  const found = source.statements.filter(ts.isInterfaceDeclaration).find((statement) => statement.name.text === name)
-  if (found === undefined) throw new Error(`${file} has no interface ${name}`)
-  return new Map(
-    found.members.map((member) => {
-      const key = member.name !== undefined && ts.isIdentifier(member.name) ? member.name.text : ''
-      const callable = ts.isMethodSignature(member) || (ts.isPropertySignature(member) && isConstructor(member.type))
-      return [key, callable ? 'function' : 'value']
-    }),
-  )
-}
-
-const isConstructor = (type: ts.TypeNode | undefined): boolean => type !== undefined && ts.isConstructorTypeNode(type)
 
 describe("the addon's type", () => {
   const native = binding()
@@ -42,7 +26,17 @@ describe("the addon's type", () => {
     const page = native.openPage()
     const state = native.readPage(page)
     expect(Object.keys(state).sort()).toEqual([...membersOf('binding.ts', 'PageState').keys()].sort())
-    expect(state).toEqual({ rows: 0, bytes: 0, cowBytes: 0, beats: 0, outcome: Outcome.running, message: '' })
+    expect(state).toEqual({
+      rows: 0,
+      bytes: 0,
+      cowBytes: 0,
+      faults: 0,
+      youngGcs: 0,
+      fullGcs: 0,
+      beats: 0,
+      outcome: Outcome.running,
+      message: '',
+    })
     expect(native.readPageResult(page)).toHaveLength(0)
     native.closePage(page)
     native.closePage(page)

@@ -9,7 +9,7 @@ describe('the guard of a child', () => {
 
   beforeEach(() => {
     jest.useFakeTimers()
-    state = { rows: 0, bytes: 0, cowBytes: 0, beats: 0, outcome: 0, message: '' }
+    state = { rows: 0, bytes: 0, cowBytes: 0, faults: 0, youngGcs: 0, fullGcs: 0, beats: 0, outcome: 0, message: '' }
     killed = []
     progress = []
   })

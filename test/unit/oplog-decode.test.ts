@@ -27,6 +27,15 @@ function forged(params: Buffer, id: bigint): Buffer {
   return bytes
 }
 
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 function decode(body: Buffer, entries: number, firstId: bigint, wanted = true): DecodedBatch {
   return decodeBody(body, { bodyBytes: body.length, entries, firstId, durableOffset: 0 }, SEED, wanted)
 }
@@ -127,6 +136,10 @@ describe('the entries of a batch', () => {
     ['a value cut short', ['{"a":1', '2']],
   ])('are refused where an entry that is sound by its checksum holds no JSON: %s', (_, params) => {
     const body = Buffer.concat(params.map((one, i) => forged(Buffer.from(one), BigInt(i + 1))))
-    expect(() => decode(body, params.length, 1n)).toThrow(SyntaxError)
+    const { entries, damagedAt, unreadableAt } = decode(body, params.length, 1n)
+    expect({ entries, damagedAt }).toStrictEqual({ entries: [], damagedAt: undefined })
+    // The first of them that is no JSON by itself.
+    const bad = params.findIndex((one) => !isJson(one))
+    expect(unreadableAt).toBe(params.slice(0, bad).reduce((sum, one) => sum + 18 + one.length, 0))
   })
 })

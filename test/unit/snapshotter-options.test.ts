@@ -45,6 +45,7 @@ describe('resolveOptions', () => {
       retry: { attempts: Infinity, initialMs: 5_000, maxMs: 60_000, factor: 2 },
       warmUp: { rows: 200_000, ms: 1_000, passMs: 8 },
       stopWritesOnSaveError: true,
+      deferFullGcMs: 60_000,
       progressMs: 100,
       child: {},
     })
@@ -111,6 +112,7 @@ describe('resolveOptions', () => {
     [{ ...minimal, warmUp: true }, 'warmUp must be an object; got true'],
     [{ ...minimal, warmUp: { passMs: 0 } }, 'warmUp.passMs must be a whole number from 1'],
     [{ ...minimal, stopWritesOnSaveError: 'no' }, 'stopWritesOnSaveError must be true or false; got "no"'],
+    [{ ...minimal, deferFullGcMs: -1 }, 'deferFullGcMs must be a whole number from 0'],
     [{ ...minimal, progressMs: 0 }, 'progressMs must be a whole number from 1'],
     [{ ...minimal, child: { nice: 20 } }, 'child.nice must be a whole number from 0 to 19; got 20'],
     [{ ...minimal, child: { cpuPriority: 'low' } }, 'child.cpuPriority must be \'idle\'; got "low"'],

@@ -152,8 +152,9 @@ export class Exchange {
     }
   }
 
-  /** Within `exclusively`, in the tick in which the log ends where the engine does. */
+  /** Within `exclusively`, in the tick in which the log ends where the engine does. Nobody may use the old one any more. */
   replaceEngine(engine: Engine): void {
+    this.#engine.dispose()
     this.#engine = engine
   }
 

@@ -1,20 +1,21 @@
 import type { OperationLog, Saved, SliceStore, Snapshotter } from 'forksnap'
 import type { Logger } from 'pino'
-import { Engine } from '../engine'
+import { Engine, type StateKind } from '../engine'
 import { recoverState } from '../recovery'
 import type { Exchange, ExchangeMeta } from './exchange'
 import { markReset } from './reset'
 
 export interface EngineSettings {
   readonly marketOrders: boolean
+  readonly state: StateKind
 }
 
 /**
  * An engine that replays whatever was once accepted: whether market orders are taken now is no part of the state. The log
  * holds no refused operations, so that they are not accepted afterwards either.
  */
-export function replayingEngine(): Engine {
-  return new Engine({ marketOrders: true })
+export function replayingEngine(state: StateKind): Engine {
+  return new Engine({ marketOrders: true, state })
 }
 
 export interface MaintenanceParts {
@@ -65,7 +66,7 @@ export class Maintenance {
   async reload(): Promise<void> {
     const { exchange, store, log, settings, logger } = this.#parts
     await exchange.exclusively('the exchange is being reloaded', async () => {
-      const engine = replayingEngine()
+      const engine = replayingEngine(settings.state)
       const report = await recoverState(engine, { store, log })
       if (report.position !== log.lastId) {
         throw new Error(`recovered up to operation ${report.position}, but ${log.lastId} is the last one`)

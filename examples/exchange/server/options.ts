@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { FsyncPolicy } from 'forksnap'
-import { checkPlace, type Place } from '../storage'
+import type { StateKind } from '../engine'
+import { checkPlace, checkStateKind, type Place } from '../storage'
 import type { Limits } from './listener'
 
 export interface ExchangeOptions {
@@ -13,6 +14,8 @@ export interface ExchangeOptions {
   readonly log: FsyncPolicy
   /** For what is kept in files. */
   readonly directory: string
+  /** Where the orders are. */
+  readonly state: StateKind
   /** Between two snapshots; 0 for none but those that are asked for. */
   readonly intervalMs: number
   /** Whether snapshots are written where nobody else wants a processor. They take longer then. */
@@ -83,6 +86,7 @@ const setting = <T>(read: Read<T>, fallback: T, help: string, value?: string): S
   value === undefined ? { read, default: fallback, help } : { read, default: fallback, help, value }
 
 const place: Read<Place> = checkPlace
+const state: Read<StateKind> = checkStateKind
 const port = whole(0, 65_535)
 
 /** By the name on the command line and in the configuration file alike. */
@@ -91,6 +95,7 @@ const SETTINGS = {
   'log-store': setting(optional(place), undefined, 'where operations are kept (default: as the slices)', 'file|...'),
   log: setting(policy, 'always', 'when an operation in files counts as durable', POLICIES.join('|')),
   directory: setting(text, './data/exchange', 'for what is kept in files', 'DIR'),
+  state: setting(state, 'heap', 'where orders are kept in memory; a slice is read by either', 'heap|arena'),
   interval: setting(seconds, 3600, 'between two snapshots; 0 for none', 'SECONDS'),
   'idle-snapshots': setting(flag, false, 'write snapshots only where nobody else wants a processor'),
   host: setting(text, '127.0.0.1', 'address to bind to', 'ADDRESS'),
@@ -158,9 +163,9 @@ function valuesOf(config: Record<string, unknown>, given: Record<string, unknown
 }
 
 function optionsOf(values: Values): ExchangeOptions {
-  const { store, log, directory, host, port, debug } = values
+  const { store, log, directory, state, host, port, debug } = values
   return {
-    ...{ store, log, directory, host, port, debug },
+    ...{ store, log, directory, state, host, port, debug },
     logStore: values['log-store'] ?? store,
     intervalMs: Math.round(values.interval * 1000),
     idleSnapshots: values['idle-snapshots'],

@@ -159,7 +159,7 @@ interface Recovered {
 }
 
 async function recoverExchange({ store, log }: Persistence, { options, logger }: Context): Promise<Recovered> {
-  const engine = replayingEngine()
+  const engine = replayingEngine(options.state)
   if (await finishReset(store, log)) logger.warn('finished a reset that was interrupted')
   const recovered = await recoverState(engine, { store, log })
   logRecovery(recovered, logger)

@@ -1,11 +1,12 @@
 /**
  * One life of an exchange that is kept in PostgreSQL, with slices by real forks. The first line of standard input is the
- * URL of the database and the tables to which those of a slice are mapped, as JSON. Then it recovers, says what came
+ * URL of the database, the tables to which those of a slice are mapped and where the orders are, as JSON. Then it recovers, says what came
  * of it, and does what each line says, answering with its digest once everything is durable: `trade N`, `save`.
  */
 import { createInterface } from 'node:readline'
 import { PostgresOperationLog, PostgresStore, Snapshotter } from 'forksnap'
 import { digest } from '../digest'
+import type { StateKind } from '../engine'
 import { metaOf, recoverEngine, writeEngine, type DemoMeta, type Recovered } from '../persistence'
 import { flowTime } from '../steady-flow'
 
@@ -14,13 +15,14 @@ const FILL = 2_000
 interface Settings {
   readonly url: string
   readonly tables: Readonly<Record<string, string>>
+  readonly state: StateKind
 }
 
-async function begin({ url, tables }: Settings) {
+async function begin({ url, tables, state }: Settings) {
   // The one before was killed: the server may need a moment to see it.
   const store = new PostgresStore({ connection: url, tables })
   const log = new PostgresOperationLog({ connection: url })
-  const life = await recoverEngine({ store, log, seed: 1, onProgress: () => undefined })
+  const life = await recoverEngine({ store, log, seed: 1, state, onProgress: () => undefined })
   const { engine, flow, report } = life
   const snapshotter = new Snapshotter<DemoMeta>({
     store,

@@ -1,9 +1,8 @@
 import fc from 'fast-check'
-import { Engine } from '../engine'
+import { Engine, STATE_KINDS } from '../engine'
 import { insertNode, removeNode } from '../level-tree'
 import type { TreeNode } from '../level-tree'
-import { Order } from '../order'
-import type { OrderSide } from '../order'
+import type { Order, OrderSide } from '../order'
 import { BookSide, Level } from '../order-book'
 import { User } from '../user'
 
@@ -50,11 +49,13 @@ describe('the tree of levels', () => {
   })
 })
 
-describe('a side of the book', () => {
-  const market = new Engine().market('ETH_USDT')
-  const user = new User(1, '', '')
+describe.each(STATE_KINDS)('a side of the book with orders in the %s', (state) => {
+  const engine = new Engine({ state })
+  const market = engine.market('ETH_USDT')
+  const user = new User(1, '', '', engine.orders)
+  engine.users.push(user)
   const order = (id: number, side: OrderSide, price: number, amount: number) =>
-    new Order(id, market, user, side, 'LIMIT', price, amount, false, '', 0)
+    engine.orders.make(id, market, user, side, 'LIMIT', price, amount, false, '', 0)
 
   it.each(['ASK', 'BID'] as const)('%s: levels, orders and totals are those of a plain list', (side) => {
     const step = fc.record({
@@ -64,7 +65,7 @@ describe('a side of the book', () => {
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 120, size: 'max' }), fc.boolean(), (steps, backwards) => {
-        const book = new BookSide(side)
+        const book = new BookSide(side, engine.orders)
         let plain: Order[] = []
         steps.forEach(({ price, amount, pick }, i) => {
           const chosen = plain[pick % (plain.length || 1)]
@@ -73,6 +74,7 @@ describe('a side of the book', () => {
             plain = plain.filter((one) => one !== chosen)
           } else {
             const added = order(backwards ? 1_000 - i : i, side, price, amount)
+            engine.orders.insert(added)
             book.add(added)
             plain.push(added)
           }
@@ -87,7 +89,7 @@ describe('a side of the book', () => {
   })
 
   it('refuses to remove or reduce what does not rest', () => {
-    const book = new BookSide('ASK')
+    const book = new BookSide('ASK', engine.orders)
     expect(() => book.remove(order(1, 'ASK', 1, 1))).toThrow(/not in a book/)
     expect(() => book.reduce(order(1, 'ASK', 1, 1), 1)).toThrow(/not in a book/)
   })

@@ -1,6 +1,7 @@
 import { Fixture } from '../../../test/helpers/fixture'
 import { Cluster, reasonAgainstPostgres } from '../../../test/helpers/postgres'
 import { describeUnless } from '../../../test/helpers/store-fixture'
+import type { StateKind } from '../engine'
 
 interface State {
   readonly digest: string
@@ -12,8 +13,8 @@ interface State {
 class Life {
   readonly #fixture = new Fixture('../../examples/exchange/test/life')
 
-  constructor(url: string, tables: Readonly<Record<string, string>>) {
-    this.#fixture.say(JSON.stringify({ url, tables }))
+  constructor(url: string, tables: Readonly<Record<string, string>>, state: StateKind) {
+    this.#fixture.say(JSON.stringify({ url, tables, state }))
   }
 
   async recovered(): Promise<{ recovered: State; sliceId: number; entries: number }> {
@@ -49,8 +50,12 @@ describeUnless(reasonAgainstPostgres, 'the exchange in PostgreSQL', () => {
   const sql = (text: string) => cluster.sql(database, text)
 
   /** Trades, saves, is killed and recovers, with the same state each time, by slice and log and by the log alone. */
-  async function lives(tables: Readonly<Record<string, string>>): Promise<void> {
-    const begin = () => new Life(cluster.url(database), tables)
+  async function lives(
+    tables: Readonly<Record<string, string>>,
+    states: readonly StateKind[] = ['heap'],
+  ): Promise<void> {
+    let births = 0
+    const begin = () => new Life(cluster.url(database), tables, states[births++ % states.length])
     let life = begin()
     expect(await life.recovered()).toMatchObject({ sliceId: 0, entries: 0 })
     const traded = await life.do('trade 1000')
@@ -75,8 +80,8 @@ describeUnless(reasonAgainstPostgres, 'the exchange in PostgreSQL', () => {
     await life.kill()
   }
 
-  it('has the same state after each kill, in tables that the store has made', async () => {
-    await lives({})
+  it('has the same state after each kill, in tables that the store has made, orders on the heap and in an arena', async () => {
+    await lives({}, ['heap', 'arena'])
   })
 
   it.each([

@@ -62,10 +62,13 @@ describe(`clients trade while the server is killed ${LIVES} times`, () => {
     expectWorthwhile(await liveAndDie([], SEED))
   }, 180_000)
 
-  it.each(['everysec', 'no'])(
-    'nor with the policy %s, since only the process dies',
-    async (policy) => {
-      expectWorthwhile(await liveAndDie(['--log', policy], SEED + 10))
+  it.each([
+    ['everysec', 'heap'],
+    ['no', 'arena'],
+  ])(
+    'nor with the policy %s, since only the process dies, and orders in the %s',
+    async (policy, state) => {
+      expectWorthwhile(await liveAndDie(['--log', policy, '--state', state], SEED + 10))
     },
     180_000,
   )

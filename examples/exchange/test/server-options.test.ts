@@ -15,6 +15,7 @@ describe('the options of the server', () => {
   it('have defaults: files, every operation synced, a snapshot an hour, loopback, nothing dangerous', () => {
     expect(readOptions([])).toEqual({
       ...{ store: 'file', logStore: 'file', log: 'always', directory: './data/exchange', intervalMs: 3_600_000 },
+      state: 'heap',
       ...{ host: '127.0.0.1', port: 50_051, statusPort: undefined, debug: false, marketOrders: false },
       ...{ stopWritesOnSaveError: false, drainMs: 10_000, idleSnapshots: false },
       limits: { connections: 1000, streams: 1000, messageBytes: 65_536 },
@@ -24,10 +25,10 @@ describe('the options of the server', () => {
 
   it('are read from the command line', () => {
     const store = 'postgres://user@host/db'
-    const text = `--store ${store} --log everysec --interval 0.5 --port 0 --status-port 9000 --debug --market-orders --idle-snapshots`
+    const text = `--store ${store} --log everysec --interval 0.5 --port 0 --status-port 9000 --debug --market-orders --idle-snapshots --state arena`
     expect(readOptions([...text.split(' '), '--stop-writes-on-save-error', '--host', '::1'])).toMatchObject({
       ...{ store, logStore: store, log: 'everysec', intervalMs: 500, port: 0, statusPort: 9000, host: '::1' },
-      ...{ debug: true, marketOrders: true, stopWritesOnSaveError: true, idleSnapshots: true },
+      ...{ debug: true, state: 'arena', marketOrders: true, stopWritesOnSaveError: true, idleSnapshots: true },
     })
     expect(readOptions(['--store', store, '--log-store', 'file'])).toMatchObject({ store, logStore: 'file' })
   })
@@ -49,6 +50,7 @@ describe('the options of the server', () => {
     [['--port', ''], '--port must be a whole number from 0 to 65535'],
     [['--interval', '2147484'], '--interval must be a number of seconds from 0 to 2147483'],
     [['--interval', 'soon'], '--interval must be a number of seconds from 0 to 2147483'],
+    [['--state', 'disk'], '--state must be one of heap, arena'],
     [['--log', 'off'], '--log must be one of always, everysec, no'],
     [['--store', 'mysql://secret@x'], '--store must be file or the URL of a database, postgres://...'],
     [['--log-store', 'nats://x'], '--log-store must be file or the URL of a database, postgres://...'],
@@ -81,6 +83,6 @@ describe('the options of the server', () => {
 
   it('are all explained', () => {
     expect(readOptions(['--help', '--port', 'x'])).toBeUndefined()
-    expect(usage().match(/^ {2}--[a-z-]+/gm)).toHaveLength(17)
+    expect(usage().match(/^ {2}--[a-z-]+/gm)).toHaveLength(18)
   })
 })

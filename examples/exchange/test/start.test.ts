@@ -1,4 +1,5 @@
 import { Fixture, type FixtureEnd } from '../../../test/helpers/fixture'
+import { packedHeapEnvironment, packedHeapLibrary } from '../../../src/packed-heap'
 import type { StatusView } from '../status/view'
 import { programOf } from './scripts'
 import { temporaryDirectory } from './server-program'
@@ -25,6 +26,13 @@ const directory = temporaryDirectory()
 
 const start = (...args: string[]): Fixture => new Fixture(START, ['--directory', directory.path, ...SMALL, ...args])
 
+/** As `npm start` does, where it can. */
+function startPacked(...args: string[]): Fixture {
+  const library = packedHeapLibrary()
+  const env = 'path' in library ? packedHeapEnvironment(process.env, library.path, false) : {}
+  return new Fixture(START, ['--directory', directory.path, ...SMALL, ...args], { env })
+}
+
 /** The figures of the first line that matches, as numbers. */
 function figures({ stdout }: FixtureEnd, line: RegExp): number[] {
   const found = stdout.split('\n').find((text) => line.test(text))
@@ -38,11 +46,15 @@ const percentiles = (name: string): RegExp => new RegExp(`^${name} +([\\d.]+) +(
 describe('npm start', () => {
   it('goes on after kill -9, shows its page, and ends with a summary', async () => {
     const killed = start('--seconds', '60')
+    await killed.line(/^the heap is scattered over small pages$/)
     await killed.line(ROW)
     killed.kill('SIGKILL')
     await killed.closed
 
-    const running = start('--seconds', '3')
+    const running = startPacked('--seconds', '3')
+    await running.line(
+      'path' in packedHeapLibrary() ? /^the heap is packed into huge pages$/ : /^the heap is scattered/,
+    )
     const [, page = ''] = /(http:\S+)$/.exec(await running.line(/status page: http/)) ?? []
     await running.line(ROW)
     const view = (await (await fetch(`${page}status.json`)).json()) as StatusView

@@ -5,6 +5,7 @@ import { digest } from '../digest'
 import { Engine } from '../engine'
 import type { EngineOptions } from '../engine'
 import { Flow } from '../flow'
+import type { HeapOrder } from '../heap-orders'
 import { checkState } from '../restore'
 import { TABLES, restoreState, writeState } from '../state'
 import type { TableName } from '../state'
@@ -33,7 +34,7 @@ function throughSlice(engine: Engine) {
     table: (name, declared) => void columns.set(name, declared),
     row: (table, values) => void rows.push({ table: table as TableName, values }),
   })
-  parser.push(sliceOf((slice) => slice.set('digest', writeState(engine, slice))))
+  parser.push(sliceOf((slice) => writeState(engine, slice)))
   return { rows, columns, stored: parser.end().values.digest }
 }
 
@@ -219,7 +220,8 @@ describe('the digest', () => {
     const { rows, stored } = throughSlice(richState().engine)
     const engine = restored(rows)
     const level = engine.market('ETH_USDT').asks.best
-    const [first, second] = [level?.oldest, level?.oldest?.newer]
+    const first = level?.oldest as HeapOrder | undefined
+    const second = first?.newer
     if (!level || !first || !second) throw new Error('the level has too few orders')
     const third = second.newer
     level.oldest = second

@@ -1,0 +1,70 @@
+import { writeState } from '../../examples/exchange/state'
+import type { SliceWriter } from '../../src/slice/types'
+import { fullExchange } from './exchange'
+
+/** A state, what changes it, and what a child writes of it. */
+export interface CowLoad {
+  /** One change. */
+  step(number: number): void
+  write(slice: SliceWriter): undefined
+}
+
+interface Item {
+  readonly id: number
+  version: number
+  last: { readonly at: number; readonly amount: number }
+}
+
+const START_MS = Date.UTC(2026, 0, 1)
+
+/** Uniformly random numbers below `count`, reproducible (xorshift32). */
+function randomBelow(count: number): () => number {
+  let state = 1
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % count
+  }
+}
+
+/**
+ * The worst case: each change writes to a random one of so many objects and hangs a new object on it. No page is spared, and
+ * the next young collection has to write again to each object that was changed.
+ */
+function randomUpdates(objects: number): CowLoad {
+  const items: Item[] = []
+  for (let id = 0; id < objects; id++) items.push({ id, version: 0, last: { at: id, amount: id + 0.5 } })
+  const next = randomBelow(objects)
+  return {
+    step(number) {
+      const item = items[next()]
+      if (item === undefined) return
+      item.version++
+      item.last = { at: number, amount: number + 0.5 }
+    },
+    write(slice) {
+      const columns = [
+        ['id', 'int4'],
+        ['version', 'int4'],
+        ['at', 'int8', { as: 'number' }],
+        ['amount', 'float8'],
+      ] as const
+      slice.table('item', columns).rows(items, ({ id, version, last }) => [id, version, last.at, last.amount])
+    },
+  }
+}
+
+/** The exchange's own flow of orders, trades and cancellations over so many resting orders. */
+function orderFlow(orders: number): CowLoad {
+  const { engine, flow } = fullExchange(orders)
+  return {
+    step: (number) => void flow.next(START_MS + number),
+    write: (slice) => {
+      writeState(engine, slice)
+      return undefined
+    },
+  }
+}
+
+export const COW_LOADS = { random: randomUpdates, orders: orderFlow }

@@ -1,0 +1,120 @@
+import { bytesText } from '../output'
+import { join } from 'node:path'
+import { cgroupOf } from './cgroup'
+import { type Check, judge } from './check'
+import type { Subject } from './subject'
+import type { System } from './system'
+
+/** Soft limits, Infinity for none; undefined where they cannot be read. */
+function limitOf(system: System, pid: string, name: string): number | undefined {
+  const line = system.lines(`/proc/${pid}/limits`).find((one) => one.startsWith(name))
+  const soft = line?.slice(name.length).trim().split(/\s+/)[0]
+  if (soft === undefined) return undefined
+  return soft === 'unlimited' ? Infinity : Number(soft)
+}
+
+const PROCESSES_WHY =
+  'A snapshot is a process more, and a database writer another one: at the limit fork() fails with EAGAIN.'
+/** The writer process, a child that is being reaped and the next one, with some room. */
+const PROCESSES_LEFT = 8
+
+export function checkProcesses({ system, pid }: Subject): Check {
+  const check = judge('limit-processes', PROCESSES_WHY)
+  const group = pidsGroup(system, pid)
+  if (group !== undefined && group.limit - group.used < PROCESSES_LEFT) {
+    const mend = 'raise pids.max (systemd: TasksMax=, Docker: --pids-limit, Kubernetes: podPidsLimit)'
+    return check.fail(`${group.used} of ${group.limit} processes and threads of ${group.folder} exist`, mend)
+  }
+  const limit = limitOf(system, pid, 'Max processes')
+  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
+  if (limit === Infinity) return check.ok('no limit')
+  const user = userOf(system, pid)
+  // Capabilities of root override it.
+  if (user === '0') return check.ok(`RLIMIT_NPROC is ${limit}, which does not hold for root`)
+  const used = threadsOf(system, user)
+  const found = `RLIMIT_NPROC is ${limit}, and the user has ${used} processes and threads`
+  const mend = 'raise it (systemd: LimitNPROC=, /etc/security/limits.conf: nproc)'
+  return limit - used < PROCESSES_LEFT ? check.fail(found, mend) : check.ok(found)
+}
+
+function pidsGroup(system: System, pid: string) {
+  for (const folder of cgroupOf(system, pid, 'pids')?.folders ?? []) {
+    const limit = system.number(join(folder, 'pids.max')) ?? Infinity
+    const used = system.number(join(folder, 'pids.current'))
+    if (limit !== Infinity && used !== undefined) return { folder, limit, used }
+  }
+  return undefined
+}
+
+function statusField(system: System, pid: string, name: string): string | undefined {
+  const line = system.lines(`/proc/${pid}/status`).find((one) => one.startsWith(`${name}:`))
+  return line
+    ?.slice(name.length + 1)
+    .trim()
+    .split(/\s+/)[0]
+}
+
+const userOf = (system: System, pid: string): string | undefined => statusField(system, pid, 'Uid')
+
+/** The kernel counts a user's threads, not only processes. */
+function threadsOf(system: System, user: string | undefined): number {
+  const pids = system.names('/proc').filter((name) => /^\d+$/.test(name))
+  const own = pids.filter((pid) => userOf(system, pid) === user)
+  return own.reduce((sum, pid) => sum + Number(statusField(system, pid, 'Threads') ?? 1), 0)
+}
+
+const FILES_WHY =
+  'Slices, segments of the log, connections of clients and of the database are open files; at the limit EMFILE fails them.'
+const [FILES_MIN, FILES_WANTED] = [64, 1024]
+
+export function checkFiles({ system, pid }: Subject): Check {
+  const check = judge('limit-files', FILES_WHY)
+  const limit = limitOf(system, pid, 'Max open files')
+  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
+  const mend = 'raise it (ulimit -n, systemd: LimitNOFILE=)'
+  const found = `RLIMIT_NOFILE is ${limit === Infinity ? 'unlimited' : limit}`
+  if (limit < FILES_MIN) return check.fail(found, mend)
+  return limit < FILES_WANTED ? check.warn(found, mend) : check.ok(found)
+}
+
+const SPACE_WHY =
+  'Node reserves far more address space than it uses. Under a limit (ulimit -v) allocations and forks fail long before memory is ' +
+  'short, and the heap cannot be packed.'
+
+export function checkAddressSpace({ system, pid }: Subject): Check {
+  const check = judge('limit-address-space', SPACE_WHY)
+  const limit = limitOf(system, pid, 'Max address space')
+  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
+  if (limit === Infinity) return check.ok('no limit')
+  return check.fail(`RLIMIT_AS is ${bytesText(limit)}`, 'remove it (ulimit -v unlimited, systemd: LimitAS=infinity)')
+}
+
+const FILE_SIZE_WHY = 'A slice or a segment that would become longer than RLIMIT_FSIZE fails with EFBIG.'
+
+export function checkFileSize({ system, pid, stateBytes }: Subject): Check {
+  const check = judge('limit-file-size', FILE_SIZE_WHY)
+  const limit = limitOf(system, pid, 'Max file size')
+  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
+  if (limit === Infinity) return check.ok('no limit')
+  const found = `RLIMIT_FSIZE is ${bytesText(limit)}`
+  const mend = 'remove it (ulimit -f unlimited, systemd: LimitFSIZE=infinity)'
+  return stateBytes !== undefined && limit < stateBytes ? check.fail(found, mend) : check.warn(found, mend)
+}
+
+const CORE_WHY =
+  'A server that crashes with core dumps switched on writes all of its memory to the disk: it fills up, the restart waits, and the state ' +
+  'lies there. The child of a snapshot never dumps core.'
+
+export function checkCore({ system, pid }: Subject): Check {
+  const check = judge('limit-core', CORE_WHY)
+  const limit = limitOf(system, pid, 'Max core file size')
+  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
+  if (limit === 0) return check.ok('no core dumps')
+  const pattern = system.text('/proc/sys/kernel/core_pattern') ?? ''
+  if (pattern.startsWith('|')) return check.ok('core dumps go to a program, which has limits of its own')
+  const mend = 'ulimit -c 0 (systemd: LimitCORE=0), or let a program take the dumps, as systemd-coredump does'
+  return check.warn(
+    `RLIMIT_CORE is ${limit === Infinity ? 'unlimited' : bytesText(limit)}, and dumps become files`,
+    mend,
+  )
+}

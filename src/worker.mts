@@ -1,0 +1,2 @@
+/** For `import`, as index.mts is. */
+export { registered } from './worker.js'

@@ -1,0 +1,39 @@
+import { runFixture } from '../helpers/fixture'
+import { onLinux } from '../helpers/platform'
+
+describe('what a child costs its parent', () => {
+  it('is counted: page faults of both, and what was copied', async () => {
+    expect(await runFixture('parent-cost', ['faults'])).toEqual({
+      idle: true,
+      writing: true,
+      ofTheChildOnly: true,
+      child: [true, true],
+      // Elsewhere nobody tells which pages are shared.
+      cow: [onLinux, onLinux],
+      pause: true,
+    })
+  })
+
+  it('is counted: collections of both, and the delay of the event loop', async () => {
+    expect(await runFixture('parent-cost', ['collections'])).toEqual({
+      young: true,
+      full: true,
+      tookTime: true,
+      childFull: true,
+      gap: true,
+      ordered: true,
+    })
+  })
+})
+
+it('full collections are put off while a child lives, within bounds, and come afterwards', async () => {
+  expect(await runFixture('parent-cost', ['deferred'])).toEqual({
+    allowed: true,
+    putOff: { began: false, comesLater: true },
+    bounded: true,
+  })
+})
+
+it('marking that has begun is waited for, unless the caller has changed his mind', async () => {
+  expect(await runFixture('parent-cost', ['marking'])).toEqual({ aborted: true, waited: false, beside: 0 })
+})
