@@ -268,7 +268,12 @@ bool LivingArenas::Collapse(std::chrono::nanoseconds budget) {
   static uint64_t id = 0;
   static uintptr_t from = 0;
   const auto deadline = std::chrono::steady_clock::now() + budget;
-  while (const std::shared_ptr<Arena> arena = LivingFrom(&id)) {
+  while (true) {
+    const uint64_t before = id;
+    const std::shared_ptr<Arena> arena = LivingFrom(&id);
+    if (arena == nullptr) break;
+    // Of an arena that has gone meanwhile: this one may lie below that place.
+    if (id != before) from = 0;
     const auto left = deadline - std::chrono::steady_clock::now();
     if (left <= std::chrono::nanoseconds(0)) return false;
     from = arena->Collapse(from, left);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <thread>
 #include <utility>
 
 #include "heap_inherit.h"
@@ -39,8 +40,19 @@ HeapMark& HeapMark::Get() {
   return *mark;
 }
 
+// While it runs, musl, and glibc before 2.36, hold a lock that our own fork needs as well: whoever waited here for that
+// fork would have it wait for him. So it is left lifted then, which makes the other fork slower and no more.
 void HeapMark::BeforeAnyFork() {
-  if (!own_fork && Get().lifted()) Get().PutBack();
+  if (own_fork) return;
+  HeapMark& mark = Get();
+  while (mark.lifted() && !mark.forking_.load(std::memory_order_acquire)) {
+    std::unique_lock<std::mutex> lock(mark.mutex_, std::try_to_lock);
+    if (lock.owns_lock()) {
+      mark.PutBackPieceLocked();
+    } else {
+      std::this_thread::yield();
+    }
+  }
 }
 
 // No child has a mark to put back. Another thread may have been at it, and its lock is held for ever here.
@@ -67,6 +79,10 @@ void HeapMark::Lift(std::vector<Range> pieces, const std::atomic<bool>& cancel) 
 
 bool HeapMark::PutBackPiece() {
   std::lock_guard<std::mutex> lock(mutex_);
+  return PutBackPieceLocked();
+}
+
+bool HeapMark::PutBackPieceLocked() {
   if (!lifted()) return false;
   RestoreDontFork({pieces_[next_]});
   if (++next_ < pieces_.size()) return true;
@@ -91,8 +107,16 @@ void HeapMark::Settle() {
   lifted_.store(false, std::memory_order_release);
 }
 
-HeapMark::OwnFork::OwnFork() : lock_(HeapMark::Get().mutex_) { own_fork = true; }
+HeapMark::OwnFork::OwnFork() {
+  own_fork = true;
+  HeapMark& mark = HeapMark::Get();
+  mark.forking_.store(true, std::memory_order_release);
+  lock_ = std::unique_lock<std::mutex>(mark.mutex_);
+}
 
-HeapMark::OwnFork::~OwnFork() { own_fork = false; }
+HeapMark::OwnFork::~OwnFork() {
+  HeapMark::Get().forking_.store(false, std::memory_order_release);
+  own_fork = false;
+}
 
 }  // namespace forksnap

@@ -36,7 +36,7 @@ class HeapMark {
   void Settle();
   bool lifted() const { return lifted_.load(std::memory_order_acquire); }
 
-  // Around a fork of our own, on the forking thread: the mark stays lifted, and who else would fork waits.
+  // Around a fork of our own, on the forking thread: the mark stays lifted, also if another thread forks just then.
   class OwnFork {
    public:
     OwnFork();
@@ -51,6 +51,7 @@ class HeapMark {
  private:
   HeapMark() = default;
   bool PutBackPiece();
+  bool PutBackPieceLocked();
   static void BeforeAnyFork();
   static void InAnyChild();
 
@@ -60,6 +61,8 @@ class HeapMark {
   size_t next_ = 0;
   std::atomic<bool> lifted_{false};
   bool hooked_ = false;
+  // A fork of our own has the lock or is about to take it.
+  std::atomic<bool> forking_{false};
 };
 
 }  // namespace forksnap

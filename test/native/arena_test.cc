@@ -2,6 +2,7 @@
 #include "arena.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -60,6 +62,30 @@ size_t ResidentPages(const void* start, size_t bytes) {
   CHECK_EQ(mincore(const_cast<void*>(start), bytes, seen.data()), 0);
   return static_cast<size_t>(std::count_if(seen.begin(), seen.end(), [](unsigned char one) { return (one & 1) != 0; }));
 }
+
+#ifdef __linux__
+// Of the mapping that holds the address, how much is in huge pages.
+size_t AnonHugeBytes(uintptr_t address) {
+  std::ifstream smaps("/proc/self/smaps");
+  bool within = false;
+  for (std::string line; std::getline(smaps, line);) {
+    unsigned long start = 0;
+    unsigned long end = 0;
+    unsigned long kb = 0;
+    if (sscanf(line.c_str(), "%lx-%lx ", &start, &end) == 2) within = start <= address && address < end;
+    if (within && sscanf(line.c_str(), "AnonHugePages: %lu kB", &kb) == 1) return size_t{kb} << 10;
+  }
+  return 0;
+}
+
+// Whether the kernel and the machine can do it.
+bool CollapsesPages() {
+  const auto arena = Make(2 * kMiB);
+  unsigned char* block = Take(*arena, 2 * kMiB);
+  Fill(block, 2 * kMiB, 1);
+  return forksnap::CollapsePages(Address(block), 2 * kMiB);
+}
+#endif
 
 bool IsMapped(uintptr_t address) {
   unsigned char seen = 0;
@@ -253,6 +279,29 @@ TEST(ArenasAreCollapsedWhileTheyAreUsedAndWhileTheirRegionsComeAndGo) {
   // A region that became empty while it was worked on is gone, too.
   CHECK_EQ(kept->Stats().mapped_bytes, 4 * kMiB);
 }
+
+#ifdef __linux__
+TEST(AnArenaThatGoesWhileItIsCollapsedKeepsNoOtherFromIt) {
+  constexpr size_t kBytes = 32 * kMiB;
+  auto first = Make(kBytes);
+  auto second = Make(kBytes);
+  // Worked on in the order in which they are added.
+  if (first->Stats().regions[0].start < second->Stats().regions[0].start) std::swap(first, second);
+  Fill(Take(*first, kBytes), kBytes, 7);
+  unsigned char* block = Take(*second, kBytes);
+  CHECK_EQ(madvise(block, kBytes, MADV_NOHUGEPAGE), 0);
+  Fill(block, kBytes, 8);
+  CHECK_EQ(madvise(block, kBytes, MADV_HUGEPAGE), 0);
+  CHECK_EQ(AnonHugeBytes(Address(block)), 0u);
+  while (!LivingArenas::Collapse(std::chrono::seconds(1))) continue;
+  LivingArenas::Add(first);
+  LivingArenas::Add(second);
+  LivingArenas::Collapse(std::chrono::microseconds(50));
+  first.reset();
+  while (!LivingArenas::Collapse(std::chrono::seconds(1))) continue;
+  if (CollapsesPages()) CHECK_EQ(AnonHugeBytes(Address(block)), kBytes);
+}
+#endif
 
 TEST(CollapsingGoesOnWhereItEndedAndChangesNothing) {
   const auto arena = Make(64 * kMiB);

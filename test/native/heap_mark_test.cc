@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <future>
 #include <thread>
 
 #include "check.h"
@@ -97,6 +98,24 @@ TEST(AnybodyElsesForkPutsItBackFirst) {
   int inherited = -1;
   std::thread([&] { inherited = Inherited(ranges); }).join();
   CHECK_EQ(inherited, 0);
+  Unmap(ranges);
+}
+
+// A C library may hold a lock over the hooks that the fork of our own is to take next.
+TEST(AnybodyElsesForkDoesNotWaitForOneOfOurOwn) {
+  const std::vector<Range> ranges = {MarkedPages()};
+  HeapMark::Get().Lift(ranges, kGoOn);
+  {
+    std::promise<int> inherited;
+    std::future<int> told = inherited.get_future();
+    const HeapMark::OwnFork own;
+    std::thread other([&] { inherited.set_value(Inherited(ranges)); });
+    CHECK(told.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+    CHECK_EQ(told.get(), 1);
+    other.join();
+  }
+  CHECK(HeapMark::Get().lifted());
+  HeapMark::Get().PutBack();
   Unmap(ranges);
 }
 
