@@ -6,6 +6,7 @@ import { FileStore } from '../store/file'
 import { parseSliceName, type SliceKey } from '../store/file-names'
 import { FileSource } from '../store/file-source'
 import type { SliceInfo, SliceSource } from '../store/store'
+import { UsageError } from './command'
 import { type Place, placeOf } from './place'
 import { Problem } from './problem'
 import { fileSections, type Section } from './sections'
@@ -40,6 +41,9 @@ export interface StoreNames {
 export async function slicesOf(text: string, names: StoreNames): Promise<Slices> {
   const place = await placeOf(text)
   if (place.kind === 'postgres') return (await import('./database.js')).databaseSlices(place, names)
+  for (const option of ['schema', 'name'] as const) {
+    if (names[option] !== undefined) throw new UsageError(`--${option} belongs to a postgres:// URL`)
+  }
   if (place.kind === 'file') return singleFile(place)
   const store = new FileStore({ directory: place.path })
   return {

@@ -47,6 +47,8 @@ it.each([
   { args: ['verify', '.', '--slice', 'x'], says: 'a whole number from 0' },
   { args: ['export', '.', '--format', 'xml'], says: 'csv, jsonl, copy' },
   { args: ['log', 'verify', '.', '--backup', '.'], says: '--backup belongs to --repair' },
+  { args: ['list', '.', '--name', 'other'], says: '--name belongs to a postgres:// URL' },
+  { args: ['verify', '.', '--schema', 'other'], says: '--schema belongs to a postgres:// URL' },
   { args: ['doctor', '--state-bytes', 'much'], says: 'such as 500MB' },
 ])('wrong usage is told on standard error and ends with 2: $args', async ({ args, says }) => {
   expect(await inPipe(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(says) as string })
