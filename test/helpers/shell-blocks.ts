@@ -7,8 +7,8 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 /** What npm does by itself. */
 const NPM_OWN = ['ci', 'i', 'install', 'uninstall', 'pack', 'init', 'version', 'ls', 'view']
-/** Of the shell, or harmless. */
-const PLAIN = ['cd', 'echo', 'export', 'mkdir', 'rm', 'cp', 'mv', 'cat', 'ls', 'sleep', 'true', 'wait', 'kill']
+/** Of the shell or another package, or harmless. */
+const PLAIN = ['psql', 'cd', 'echo', 'export', 'mkdir', 'rm', 'cp', 'mv', 'cat', 'ls', 'sleep', 'true', 'wait', 'kill']
 
 /**
  * What is wrong with the commands of a block: it is not run, since most install, serve or take minutes; instead each must
@@ -55,8 +55,10 @@ const known = new Map<string, boolean>()
 function forksnapProblem(command = ''): string | undefined {
   if (command === '' || command.startsWith('-')) return undefined
   if (!known.has(command)) {
-    const { status } = spawnSync(process.execPath, [join(root, 'dist/src/cli/main.js'), command, '--help'])
-    known.set(command, status === 0)
+    const program = [join(root, 'dist/src/cli/main.js'), command, '--help']
+    // Of a command that there is not the help is that of all.
+    const { stdout } = spawnSync(process.execPath, program, { encoding: 'utf8' })
+    known.set(command, stdout.startsWith(`Usage: forksnap ${command} `))
   }
   return known.get(command) === true ? undefined : `forksnap has no command ${command}`
 }

@@ -49,6 +49,9 @@ describeDisk('a loss of power at the moment at which one sync is all that counts
 
 /** Lines of src/ that sync outside of a named step, by file, and why that is right. */
 const UNNAMED: { readonly [file: string]: readonly string[] } = {
+  // What a command of the shell writes for its user before it says so; no state of a server's depends on it.
+  'cli/export-output.ts': ['fsyncSync(fd)'],
+  'cli/log-repair.ts': ['await fsyncFd(to)', 'await fsyncDirectory(directory)'],
   // The child's own syncs spread the writing; the store syncs the slice before it gets its name.
   'slice/target.ts': ['fdatasyncSync(fd)'],
   // The step of a new directory is more than one line; the others are the helper that syncs a directory.
