@@ -33,7 +33,7 @@ const TEXTS = [
   'c',
 ]
 
-const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => join('docs', name))]
+const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => join('docs', name))]
 const blocks = pages
   .filter((page) => page.endsWith('.md'))
   .flatMap((page) => codeBlocksOf(page, readFileSync(join(root, page), 'utf8')))
@@ -85,7 +85,7 @@ function eachOf(list: readonly CodeBlock[], test: (block: CodeBlock) => void | P
   for (const block of list) it(`${block.place} ${block.language}`, async () => test(block))
 }
 
-describe('a block of code in README and docs', () => {
+describe('a block of code in README, CONTRIBUTING and docs', () => {
   it('is found, and there are some', () => {
     expect(of(SCRIPTS).length).toBeGreaterThan(0)
     expect(of(SHELLS).length).toBeGreaterThan(0)
