@@ -234,7 +234,7 @@ function checkAbi(file: string): void {
 }
 
 /** One of the newest exports: an addon without it was built from older sources. */
-const NEWEST_EXPORT = 'costSoFar' satisfies keyof NativeBinding
+const NEWEST_EXPORT = 'putHeapMarkBack' satisfies keyof NativeBinding
 
 function checked(addon: NativeBinding): NativeBinding {
   if (NEWEST_EXPORT in addon) return addon

@@ -11,6 +11,8 @@ import { binding } from './binding'
 /** Spent at a time; what exceeds it is still finished: one page of the heap, or four of an arena. */
 const BUDGET_MS = 1
 const REST_MS = 4
+/** Between two looks whether a child is gone whose end nobody tells. */
+const LOOK_MS = 1_000
 
 /** Pages of the heap that were made huge, those that the kernel refused, and the longest that one took: in all, and on a processor. */
 export interface CollapseFigures {
@@ -92,7 +94,7 @@ function exists(pid: number): boolean {
 
 function shared(): boolean {
   for (const pid of bare) if (!exists(pid)) bare.delete(pid)
-  return living > 0 || bare.size > 0
+  return bare.size > 0
 }
 
 /** What is not done yet. */
@@ -100,17 +102,18 @@ function next(): Memory | undefined {
   return memories.find((memory) => memory.ends > 0 && !memory.unsupported)
 }
 
-function rest(): void {
+function rest(ms = REST_MS): void {
   // Nothing but a faster fork depends on it: it keeps no process alive.
-  timer ??= setTimeout(step, REST_MS).unref()
+  timer ??= setTimeout(step, ms).unref()
 }
 
 function step(): void {
   timer = undefined
-  // Shared pages would be copied here and not become the child's.
-  if (working !== undefined || shared()) return
+  if (working !== undefined || living > 0) return
   const memory = next()
   if (memory === undefined) return
+  // Shared pages would be copied here and not become the child's.
+  if (shared()) return rest(LOOK_MS)
   working = memory
   memory.collapse((finished) => {
     working = undefined
@@ -136,12 +139,18 @@ export function childBegan(): void {
 export function childEnded(): void {
   living--
   if (living > 0) return
-  // The work of the last time may have been broken off: what it has passed is split again.
-  for (const memory of memories) memory.ends = memory.midway || memory === working ? 2 : 1
+  beginAnew()
   if (next() !== undefined) rest()
 }
 
-/** A child of the bare fork(): no page is made huge until its pid is gone. */
+/** The work of the last time may have been broken off: what it has passed is split again. */
+function beginAnew(): void {
+  for (const memory of memories) memory.ends = memory.midway || memory === working ? 2 : 1
+}
+
+/** A child of the bare fork(): no page is made huge until its pid is gone, for which its parent has to wait for it. */
 export function bareChildBegan(pid: number): void {
   bare.add(pid)
+  beginAnew()
+  if (living === 0 && next() !== undefined) rest(LOOK_MS)
 }

@@ -34,6 +34,18 @@ it('full collections are put off while a child lives, within bounds, and come af
   })
 })
 
+it('full collections are allowed again whatever becomes of the fork', async () => {
+  const failed = { failed: true, asked: [true, false] }
+  expect(await runFixture('parent-cost', ['allowedAgain'])).toEqual({
+    threw: failed,
+    killed: failed,
+    abortedLater: failed,
+    busy: failed,
+    // Each asks; it ends with the last of them.
+    both: [true, true, false],
+  })
+})
+
 it('marking that has begun is waited for, unless the caller has changed his mind', async () => {
   expect(await runFixture('parent-cost', ['marking'])).toEqual({ aborted: true, waited: false, beside: 0 })
 })
