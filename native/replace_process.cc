@@ -49,7 +49,7 @@ Strings EnvironmentWith(const Napi::Object& changes) {
     for (const auto& [name, value] : changed) kept &= !IsAssignmentOf(*assignment, name);
     if (kept) result.emplace_back(*assignment);
   }
-  for (const auto& [name, value] : changed) result.push_back(name + "=" + value);
+  for (const auto& [name, value] : changed) result.emplace_back(name).append("=").append(value);
   return result;
 }
 
