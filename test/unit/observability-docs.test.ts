@@ -77,3 +77,14 @@ it('has every log line with its level and message', () => {
   const lines = Object.entries(LOG_LINES).map(([event, { level, message }]) => [event, level, message])
   expect(table('event', 'level', 'message').map((row) => row.slice(0, 3))).toEqual(lines)
 })
+
+it('has every metric that the rules for alerts use', () => {
+  const rules = readFileSync(join(__dirname, '../../docs/operations.md'), 'utf8').match(/^ +expr: .*$/gm) ?? []
+  const used = rules.flatMap((rule) => rule.match(/\bforksnap_\w+/g) ?? []).map((name) => name.replace(/_bucket$/, ''))
+  const metrics = [
+    ...table('figure', 'unit', 'metric').map(([, , metric]) => metric),
+    ...table('event', 'metric').map(([, metric]) => metric),
+  ]
+  expect(used.length).toBeGreaterThan(0)
+  expect(used.filter((name) => !metrics.includes(name))).toEqual([])
+})
