@@ -232,6 +232,8 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
     const { prepared, info, costs } = forked
     const { end, killed } = await attend(job, page, forked)
     const endedMs = performance.now()
+    // The turns since the fork have mostly done it. Of an attempt without a fork all is left to them: another one may follow.
+    native.putHeapMarkBack(true)
     const childMs = endedMs - forkedMs
     const ended = native.costSoFar()
     allowFullGcs()
@@ -261,7 +263,6 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   } finally {
     allowFullGcs()
     native.closePage(page)
-    native.putHeapMarkBack(true)
     void delay.stop()
   }
 }
