@@ -6,6 +6,7 @@ import { SliceParser } from '../src/slice/reader'
 import type { SliceTrailer, SliceWriter } from '../src/slice/types'
 import { createSliceWriter, fdTarget, type SliceTarget } from '../src/slice/writer'
 import { becomePackedIfAsked } from './lib/packed-heap'
+import { makeTextOrders, TEXT_ORDER_COLUMNS, type TextOrder } from './lib/text-orders'
 
 /**
  * Rows a second through the slice writer and back through the reader, for rows of (int8 bigint, text, numeric string,
@@ -25,40 +26,14 @@ const { values: args } = parseArgs({
 })
 becomePackedIfAsked()
 
-interface Order {
-  readonly id: bigint
-  readonly market: string
-  readonly price: string
-  readonly amount: string
-  readonly postOnly: boolean
-}
-
 const WARM_UP_RUNS = 2
-const MARKETS = ['ETH_USDT', 'UNI_USDT', 'LINK_USDT', 'MATIC_USDT']
 
-/** Values as an engine has them: every one a different object, so that no cache flatters the writer. */
-function makeOrders(count: number): Order[] {
-  return Array.from({ length: count }, (_, i) => ({
-    id: BigInt(1_000_000 + i),
-    market: MARKETS[i % MARKETS.length],
-    price: `${100 + (i % 9000)}.${String(i % 100).padStart(2, '0')}`,
-    amount: `${1 + (i % 50)}.${String((i * 7919) % 10_000).padStart(4, '0')}`,
-    postOnly: i % 3 === 0,
-  }))
-}
-
-function writeOrders(slice: SliceWriter, orders: readonly Order[]): void {
-  const table = slice.table('order_slice', [
-    ['id', 'int8'],
-    ['market', 'text'],
-    ['price', 'numeric(30,8)'],
-    ['amount', 'numeric(30,8)'],
-    ['post_only', 'bool'],
-  ])
+function writeOrders(slice: SliceWriter, orders: readonly TextOrder[]): void {
+  const table = slice.table('order_slice', TEXT_ORDER_COLUMNS)
   for (const order of orders) table.row(order.id, order.market, order.price, order.amount, order.postOnly)
 }
 
-function writeSlice(target: SliceTarget, orders: readonly Order[]): SliceTrailer {
+function writeSlice(target: SliceTarget, orders: readonly TextOrder[]): SliceTrailer {
   const writer = createSliceWriter(target, { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
   writeOrders(writer, orders)
   return writer.finish()
@@ -102,7 +77,7 @@ function chunksOf(whole: Buffer, bytes: number): Uint8Array[] {
 function run(): object {
   const rows = Number(args.rows)
   const runs = Number(args.runs)
-  const orders = makeOrders(rows)
+  const orders = makeTextOrders(rows)
   const fd = openSync(args.target, 'w')
   const write = measure(runs, () => void writeSlice(fdTarget(fd), orders))
   closeSync(fd)

@@ -66,3 +66,13 @@ export function checkMethods(name: string, value: unknown, methods: readonly str
 export function checkSignal(name: string, value: unknown): void {
   if (value !== undefined && !(value instanceof AbortSignal)) throw invalidArgument(name, 'an AbortSignal', value)
 }
+
+export function checkDirectoryPath(name: string, value: unknown): asserts value is string {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return
+  throw invalidArgument(name, 'the path of a directory', value)
+}
+
+/** The same object without its undefined fields, so that `{ ms: undefined }` means the default. */
+export function defined<T extends object>(options: T): { [K in keyof T]-?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
+}

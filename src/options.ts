@@ -1,7 +1,7 @@
 import type { BackOff } from './back-off'
 import * as check from './checks'
 import { checkChildOptions } from './child-options'
-import { invalidArgument, TIMER_MS_MAX } from './checks'
+import { defined, invalidArgument, TIMER_MS_MAX } from './checks'
 import type { ChildOptions } from './fork-job'
 import { DEFER_FULL_GC_MS } from './full-gc'
 import type { SavePoint } from './save-points'
@@ -17,6 +17,7 @@ export interface DurableLog {
   prune?(position: bigint): Promise<unknown>
 }
 
+/** Bounds of a save, in milliseconds: whole numbers from 0, `quiesceMs` from 1, to 2^31 - 1. */
 export interface LimitOptions {
   /** Give up one attempt to bring the other threads to rest after so many milliseconds. Default 5,000. */
   readonly quiesceMs?: number
@@ -38,6 +39,7 @@ export interface LimitOptions {
   readonly cleanupMs?: number
 }
 
+/** How a failed save is tried again. */
 export interface RetryOptions extends Partial<BackOff> {
   /** How many retries may follow one another before the schedule waits for its next turn. Default: no limit. */
   readonly attempts?: number
@@ -53,7 +55,12 @@ export interface WarmUpOptions {
   readonly passMs?: number
 }
 
+/**
+ * What a Snapshotter saves, where, when, and within which bounds. What is out of its range throws
+ * `ERR_INVALID_ARGUMENT`.
+ */
 export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
+  /** Where the slices go. The Snapshotter starts it and closes it. */
   readonly store: SliceStore
   /**
    * Writes the state. It runs in the child and must be synchronous: the child's event loop never runs, so a promise
@@ -69,6 +76,7 @@ export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
   readonly intervalMs?: number
   /** Saves that come with changes, see `SavePoint`. Default: none. */
   readonly savePoints?: readonly SavePoint[]
+  /** Bounds of a save. */
   readonly limits?: LimitOptions
   /** The back-off after a failed save. Default: 5 s, doubling up to 60 s, for as long as it fails. */
   readonly retry?: RetryOptions
@@ -214,9 +222,4 @@ function warmUpOf(warmUp: WarmUpOptions): Required<WarmUpOptions> {
   check.checkWhole('warmUp.ms', resolved.ms, 0, TIMER_MS_MAX)
   check.checkWhole('warmUp.passMs', resolved.passMs, 1, TIMER_MS_MAX)
   return resolved
-}
-
-/** The same object without its undefined fields, so that `{ ms: undefined }` means the default. */
-function defined<T extends object>(options: T): { [K in keyof T]-?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
 }

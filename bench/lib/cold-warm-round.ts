@@ -5,6 +5,7 @@ import { Snapshotter } from '../../src/snapshotter'
 import type { SliceWriter } from '../../src/slice/types'
 import { createSliceWriter, nullTarget } from '../../src/slice/writer'
 import { NullStore } from './null-store'
+import { makeTextOrders, TEXT_ORDER_COLUMNS, type TextOrder } from './text-orders'
 
 /** `cold` without a warm-up, `warmed-up` with forksnap's own, `warm` after the whole state was written many times. */
 export type Warmth = 'cold' | 'warmed-up' | 'warm'
@@ -25,43 +26,17 @@ export interface ColdWarmSample {
   readonly warmUpMs: number
 }
 
-interface Order {
-  readonly id: bigint
-  readonly market: string
-  readonly price: string
-  readonly amount: string
-  readonly postOnly: boolean
-}
-
 const WARM_ROUNDS = 8
-const MARKETS = ['ETH_USDT', 'UNI_USDT', 'LINK_USDT', 'MATIC_USDT']
 
-/** Every order has strings of its own, as an engine's state has. */
-function makeOrders(count: number): Order[] {
-  return Array.from({ length: count }, (_, i) => ({
-    id: BigInt(1_000_000 + i),
-    market: MARKETS[i % MARKETS.length],
-    price: `${100 + (i % 9000)}.${String(i % 100).padStart(2, '0')}`,
-    amount: `${1 + (i % 50)}.${String((i * 7919) % 10_000).padStart(4, '0')}`,
-    postOnly: i % 3 === 0,
-  }))
-}
-
-function writeOrders(slice: SliceWriter, orders: readonly Order[]): undefined {
+function writeOrders(slice: SliceWriter, orders: readonly TextOrder[]): undefined {
   const begun = performance.now()
-  const table = slice.table('order_slice', [
-    ['id', 'int8'],
-    ['market', 'text'],
-    ['price', 'numeric(30,8)'],
-    ['amount', 'numeric(30,8)'],
-    ['post_only', 'bool'],
-  ])
+  const table = slice.table('order_slice', TEXT_ORDER_COLUMNS)
   table.rows(orders, ({ id, market, price, amount, postOnly }) => [id, market, price, amount, postOnly])
   slice.set('writeMs', performance.now() - begun)
 }
 
 /** Between the rounds the event loop turns, so that functions compiled in the background come into use. */
-async function makeWarm(orders: readonly Order[]): Promise<void> {
+async function makeWarm(orders: readonly TextOrder[]): Promise<void> {
   for (let i = 0; i < WARM_ROUNDS; i++) {
     const writer = createSliceWriter(nullTarget(), { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
     writeOrders(writer, orders)
@@ -71,7 +46,7 @@ async function makeWarm(orders: readonly Order[]): Promise<void> {
 }
 
 async function main(warmth: Warmth, mode: Mode, rows: number): Promise<ColdWarmSample> {
-  const orders = makeOrders(rows)
+  const orders = makeTextOrders(rows)
   if (warmth === 'warm') await makeWarm(orders)
   const snapshotter = new Snapshotter({
     store: new NullStore(),

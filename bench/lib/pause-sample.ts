@@ -1,14 +1,9 @@
 import { runFork } from '../../src/fork'
+import type { PauseParts } from '../../src/fork-job'
 
 /** A pause and its parts, in milliseconds. */
-export interface PauseSample {
+export interface PauseSample extends PauseParts {
   readonly pauseMs: number
-  readonly prepareMs: number
-  readonly lookMs: number
-  readonly inheritMs: number
-  readonly forkMs: number
-  readonly restoreMs: number
-  readonly releaseMs: number
   /** What is left of the pause. */
   readonly otherMs: number
 }

@@ -8,6 +8,7 @@ import * as check from '../checks'
  */
 export type FsyncPolicy = 'always' | 'everysec' | 'no'
 
+/** Where a log in files is, and its bounds. */
 export interface FileOperationLogOptions {
   /** Where the segments are. Created, with missing parents, by `start()`; one directory belongs to one log. */
   readonly directory: string
@@ -34,9 +35,7 @@ const SEGMENT_BYTES_MIN = 4096
 export function resolveFileLogOptions(options: FileOperationLogOptions): Required<FileOperationLogOptions> {
   check.checkOptions('options', options, ['directory', ...Object.keys(DEFAULTS)])
   const { directory } = options
-  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
-    throw check.invalidArgument('directory', 'the path of a directory', directory)
-  }
+  check.checkDirectoryPath('directory', directory)
   const fsync = options.fsync ?? DEFAULTS.fsync
   if (!POLICIES.includes(fsync)) throw check.invalidArgument('fsync', "'always', 'everysec' or 'no'", fsync)
   const segmentBytes = options.segmentBytes ?? DEFAULTS.segmentBytes

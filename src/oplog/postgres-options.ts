@@ -1,5 +1,5 @@
 import type { BackOff } from '../back-off'
-import { checkBoolean, checkNumber, checkOptions, checkWhole, TIMER_MS_MAX } from '../checks'
+import { checkBoolean, checkNumber, checkOptions, checkWhole, defined, TIMER_MS_MAX } from '../checks'
 import { checkConnection, type PostgresConnection } from '../postgres/connection'
 import { parseTableName, type TableName } from '../postgres/identifiers'
 import type { Bound } from './pending'
@@ -13,6 +13,7 @@ export interface LogRetryOptions extends Partial<BackOff> {
   readonly totalMs?: number
 }
 
+/** Where a log in a database is, and its bounds. */
 export interface PostgresOperationLogOptions {
   /** A `postgres://` URL, or what `pg` takes as a client's configuration. */
   readonly connection: PostgresConnection
@@ -32,6 +33,7 @@ export interface PostgresOperationLogOptions {
   readonly batchEntries?: number
   /** Bytes of one transaction at most, from 1; an entry that is larger has a transaction to itself. Default 4 MiB. */
   readonly batchBytes?: number
+  /** How a lost connection is mended. */
   readonly retry?: LogRetryOptions
   /**
    * Milliseconds after which a connection that gives no answer counts as lost, 1 to 2^31 - 1. Default 30,000. A batch is
@@ -97,9 +99,4 @@ function checkRetry(retry: LogRetryOptions): Required<LogRetryOptions> {
   checkNumber('retry.factor', resolved.factor, 1, 1_000)
   checkWhole('retry.totalMs', resolved.totalMs, 0, TIMER_MS_MAX)
   return resolved
-}
-
-/** The same object without its undefined fields, so that `{ takeover: undefined }` means the default. */
-function defined<T extends object>(options: T): { [K in keyof T]-?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { checkOptions, checkWhole, invalidArgument, TIMER_MS_MAX } from '../checks'
+import { checkDirectoryPath, checkOptions, checkWhole, invalidArgument, TIMER_MS_MAX } from '../checks'
 import { ForksnapError } from '../errors'
 import { checkCodec } from '../slice/codec'
 import type { Codec } from '../slice/types'
@@ -7,6 +7,7 @@ import type { Command } from './command-process'
 import { checkKeepPolicy, type KeepPolicy } from './retention'
 import type { SliceWriting } from './store'
 
+/** How a CommandStore stores slices. */
 export interface CommandStoreOptions {
   /**
    * The program that takes a slice on its standard input, and its arguments, in which `{sliceId}` and `{epoch}` stand for
@@ -53,9 +54,7 @@ const LIMIT_MS_DEFAULT = 60_000
 export function checkCommandStoreOptions(options: CommandStoreOptions): CheckedCommandStoreOptions {
   checkOptions('options', options, KEYS)
   const { directory, keep = KEEP_DEFAULT, codec = 'none', limitMs = LIMIT_MS_DEFAULT } = options
-  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
-    throw invalidArgument('directory', 'the path of a directory', directory)
-  }
+  checkDirectoryPath('directory', directory)
   checkCodec(codec)
   checkKeepPolicy(keep)
   checkWhole('limitMs', limitMs, 1, TIMER_MS_MAX)

@@ -6,8 +6,8 @@ import type { CommandIndex } from './command-index'
 import { CommandProcess, type Command, type Placeholders } from './command-process'
 import type { Pipes } from './command-pipe'
 import { closeFd } from './descriptor'
-import { INT8_MAX } from './file-names'
 import { asStoreError } from './safe-open'
+import { checkPosition, usedBefore } from './sink-checks'
 import type { SliceInfo, SliceSink, SliceWriting } from './store'
 
 /** What a sink needs of its store. */
@@ -83,8 +83,7 @@ export class CommandSink implements SliceSink {
 
   commit(result: { meta: SliceMeta; trailer: SliceTrailer }): Promise<SliceInfo> {
     if (this.#committing !== null || this.#cancelling !== null) {
-      const message = `Slice ${this.sliceId} was committed or cancelled before; create() a new sink for each slice`
-      return Promise.reject(new ForksnapError('ERR_INVALID_STATE', message))
+      return Promise.reject(usedBefore(this.sliceId))
     }
     this.#committing = this.#commit(result)
     return this.#committing
@@ -154,12 +153,6 @@ export class CommandSink implements SliceSink {
     this.running.dispose()
     await this.host.withdraw(this.slice)
   }
-}
-
-function checkPosition(meta: SliceMeta): bigint {
-  const position: unknown = meta.position ?? 0n
-  if (typeof position === 'bigint' && position >= 0n && position <= INT8_MAX) return position
-  throw new ForksnapError('ERR_INVALID_ARGUMENT', 'meta.position must be a bigint from 0n to 2n ** 63n - 1n')
 }
 
 function tooSoon(sliceId: bigint, cause: unknown): ForksnapError {

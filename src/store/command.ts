@@ -6,9 +6,8 @@ import { Pipes } from './command-pipe'
 import { runCommand, type Placeholders } from './command-process'
 import { CommandSink, type CommandSinkHost } from './command-sink'
 import { CommandSource } from './command-source'
-import { FIRST_EPOCH, readEpoch, replaceEpoch } from './epoch-file'
+import { FIRST_EPOCH, nextEpoch, readEpoch, replaceEpoch } from './epoch-file'
 import { Exclusive } from './exclusive'
-import { INT8_MAX } from './file-names'
 import { DirectoryLock } from './lock'
 import { OpenSinks } from './open-sinks'
 import { slicesToRemove } from './retention'
@@ -34,6 +33,7 @@ export type { Command } from './command-process'
  */
 export class CommandStore implements SliceStore {
   readonly kind = 'command'
+  /** Where the index of the slices is, as an absolute path. */
   readonly directory: string
   readonly #options: CheckedCommandStoreOptions
   readonly #index: CommandIndex
@@ -134,8 +134,7 @@ export class CommandStore implements SliceStore {
   beginEpoch(): Promise<bigint> {
     return this.#change('begin an epoch in', async () => {
       await this.#checkOwned()
-      const next = this.#epoch + 1n
-      if (next > INT8_MAX) throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
+      const next = nextEpoch(this.#epoch)
       await replaceEpoch(this.directory, next)
       this.#epoch = next
       await syncStep('store.command.epoch.directory-sync', () => fsyncDirectory(this.directory))

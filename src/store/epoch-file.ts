@@ -25,6 +25,12 @@ export async function readEpoch(directory: string): Promise<bigint> {
   return epoch
 }
 
+/** The one after an epoch. Throws `ERR_STORE_FAILED` after the last one that there can be. */
+export function nextEpoch(epoch: bigint): bigint {
+  if (epoch < INT8_MAX) return epoch + 1n
+  throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
+}
+
 /**
  * Replaces the epoch file: written beside it, synced, renamed. The caller makes the new name durable with a sync of the
  * directory. If this throws, the old epoch stands.

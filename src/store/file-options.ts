@@ -1,10 +1,12 @@
 import { resolve } from 'node:path'
+import { checkDirectoryPath } from '../checks'
 import { ForksnapError } from '../errors'
 import { checkCodec } from '../slice/codec'
 import type { Codec } from '../slice/types'
 import { checkKeepPolicy, type KeepPolicy } from './retention'
 import type { SliceWriting } from './store'
 
+/** How a FileStore stores slices. */
 export interface FileStoreOptions {
   /** Where the slices are. Created, with missing parents, by `start()`; one directory belongs to one store. */
   readonly directory: string
@@ -31,9 +33,7 @@ const SYNC_EVERY_BYTES_DEFAULT = 4 * 1024 * 1024
 /** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT`, or `ERR_UNSUPPORTED_PLATFORM` for a codec that Node lacks. */
 export function checkFileStoreOptions(options: FileStoreOptions): CheckedFileStoreOptions {
   const { directory, keep = KEEP_DEFAULT, codec = 'none', syncEveryBytes = SYNC_EVERY_BYTES_DEFAULT } = options
-  if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
-    throw new ForksnapError('ERR_INVALID_ARGUMENT', 'FileStore needs the path of a directory: { directory: "./data" }')
-  }
+  checkDirectoryPath('directory', directory)
   checkCodec(codec)
   if (!Number.isSafeInteger(syncEveryBytes) || syncEveryBytes < 0) {
     const message = `syncEveryBytes is ${syncEveryBytes}; give a whole number of bytes, 0 for never`

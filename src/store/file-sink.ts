@@ -6,8 +6,9 @@ import { step, syncStep } from '../failpoint'
 import type { SliceMeta, SliceTrailer } from '../slice/types'
 import { closeFd, fstatFd, fsyncFd } from './descriptor'
 import { positionOf, readEnds } from './file-source'
-import { INT8_MAX, sliceName, tempSliceName } from './file-names'
+import { sliceName, tempSliceName } from './file-names'
 import { asStoreError, createExclusive, fsyncDirectory, removeFile } from './safe-open'
+import { checkPosition, usedBefore } from './sink-checks'
 import type { SliceInfo, SliceSink, SliceWriting } from './store'
 
 /** What a sink needs of its store. */
@@ -62,8 +63,7 @@ export class FileSink implements SliceSink {
 
   commit(result: CommitResult): Promise<SliceInfo> {
     if (this.#committing !== null || this.#cancelling !== null) {
-      const message = `Slice ${this.sliceId} was committed or cancelled before; create() a new sink for each slice`
-      return Promise.reject(new ForksnapError('ERR_INVALID_STATE', message))
+      return Promise.reject(usedBefore(this.sliceId))
     }
     this.#committing = this.#commit(result)
     return this.#committing
@@ -161,12 +161,4 @@ export class FileSink implements SliceSink {
     const message = `Slice ${this.sliceId} was not published: ${why}; see what else writes to ${this.#tempPath}`
     return new ForksnapError('ERR_STORE_FAILED', message, { path: this.#tempPath, cause })
   }
-}
-
-function checkPosition(meta: SliceMeta): bigint {
-  const position: unknown = meta.position ?? 0n
-  if (typeof position !== 'bigint' || position < 0n || position > INT8_MAX) {
-    throw new ForksnapError('ERR_INVALID_ARGUMENT', 'meta.position must be a bigint from 0n to 2n ** 63n - 1n')
-  }
-  return position
 }

@@ -1,8 +1,7 @@
 import { errnoOf, ForksnapError, isForksnapError } from '../errors'
 import { step, syncStep } from '../failpoint'
-import { FIRST_EPOCH, readEpoch, replaceEpoch } from './epoch-file'
+import { FIRST_EPOCH, nextEpoch, readEpoch, replaceEpoch } from './epoch-file'
 import { Exclusive } from './exclusive'
-import { INT8_MAX } from './file-names'
 import { checkFileStoreOptions, type FileStoreOptions } from './file-options'
 import { FileSink, type SinkHost } from './file-sink'
 import { FileSource, type SetAside } from './file-source'
@@ -30,6 +29,7 @@ export type { FileStoreOptions } from './file-options'
  */
 export class FileStore implements SliceStore {
   readonly kind = 'file'
+  /** Where the slices are, as an absolute path. */
   readonly directory: string
   readonly #keep: KeepPolicy
   readonly #writing: SliceWriting
@@ -138,8 +138,7 @@ export class FileStore implements SliceStore {
   beginEpoch(): Promise<bigint> {
     return this.#change('begin an epoch in', async () => {
       await this.#checkOwned()
-      const next = this.#epoch + 1n
-      if (next > INT8_MAX) throw new ForksnapError('ERR_STORE_FAILED', 'The epochs are used up; use a new directory')
+      const next = nextEpoch(this.#epoch)
       await replaceEpoch(this.directory, next)
       this.#epoch = next
       await syncStep('store.file.epoch.directory-sync', () => fsyncDirectory(this.directory))

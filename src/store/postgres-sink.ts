@@ -2,10 +2,10 @@ import { constants } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { ForksnapError, isForksnapError } from '../errors'
 import { failpoint } from '../failpoint'
-import type { SliceMeta } from '../slice/types'
 import { closeFd, openFd } from './descriptor'
 import type { CommitResult } from './file-sink'
 import { SLICE_ID } from './postgres-layout'
+import { checkPosition, usedBefore } from './sink-checks'
 import type { SliceInfo, SliceSink, SliceWriting } from './store'
 import { isGone, type WriterProcess } from './writer-process-client'
 import { type BeginRequest, type Begun, fromWire } from './writer-process-protocol'
@@ -86,8 +86,7 @@ export class PostgresSink implements SliceSink {
 
   commit(result: CommitResult): Promise<SliceInfo> {
     if (this.#committing !== undefined || this.#cancelling !== undefined) {
-      const message = `Slice ${this.sliceId} was committed or cancelled before; create() a new sink for each slice`
-      return Promise.reject(new ForksnapError('ERR_INVALID_STATE', message))
+      return Promise.reject(usedBefore(this.sliceId))
     }
     this.#committing = this.#commit(result)
     return this.#committing
@@ -166,10 +165,4 @@ async function openWritingEnd(path: string): Promise<number> {
   } finally {
     await closeFd(holder)
   }
-}
-
-function checkPosition(meta: SliceMeta): bigint {
-  const position: unknown = meta.position ?? 0n
-  if (typeof position === 'bigint' && position >= 0n && position < 2n ** 63n) return position
-  throw new ForksnapError('ERR_INVALID_ARGUMENT', 'meta.position must be a bigint from 0n to 2n ** 63n - 1n')
 }

@@ -1,3 +1,5 @@
+import type { SliceWriter } from '../../../src/slice/types'
+import { createSliceWriter } from '../../../src/slice/writer'
 import { Engine } from '../engine'
 import type { EngineOptions } from '../engine'
 import { ExchangeError } from '../errors'
@@ -61,4 +63,14 @@ export function refusal(call: () => unknown): string {
     throw error
   }
   throw new Error('the call was not refused')
+}
+
+/** What `write` writes, as the bytes of a slice. */
+export function sliceOf(write: (slice: SliceWriter) => void): Buffer {
+  const chunks: Buffer[] = []
+  const target = { write: (data: Uint8Array) => void chunks.push(Buffer.from(data)) }
+  const slice = createSliceWriter(target, { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
+  write(slice)
+  slice.finish()
+  return Buffer.concat(chunks)
 }

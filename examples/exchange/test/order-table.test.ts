@@ -1,13 +1,11 @@
 import { SliceParser } from '../../../src/slice/reader'
-import type { SliceWriter } from '../../../src/slice/types'
-import { createSliceWriter } from '../../../src/slice/writer'
 import { ArenaOrders, ORDER_TABLE } from '../arena-orders'
 import { digest } from '../digest'
 import { Engine, STATE_KINDS, type StateKind } from '../engine'
 import { OrderTableRestorer } from '../order-table'
 import { checkState, restoreHandlers } from '../restore'
 import { writeState } from '../state'
-import { TestExchange } from './helpers'
+import { sliceOf, TestExchange } from './helpers'
 
 function arenaOf({ orders }: Engine): ArenaOrders {
   if (!(orders instanceof ArenaOrders)) throw new Error('the engine has no arena')
@@ -24,15 +22,6 @@ function exchange(): TestExchange {
   made.put(user, 'ASK', '4', '10', { post_only: true })
   made.apply('order_cancel', { user_id: user, market: 'ETH_USDT', order_id: first.order.id })
   return made
-}
-
-function sliceOf(write: (slice: SliceWriter) => void): Buffer {
-  const chunks: Buffer[] = []
-  const target = { write: (data: Uint8Array) => void chunks.push(Buffer.from(data)) }
-  const slice = createSliceWriter(target, { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
-  write(slice)
-  slice.finish()
-  return Buffer.concat(chunks)
 }
 
 interface Saved {

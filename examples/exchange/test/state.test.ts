@@ -1,6 +1,5 @@
-import type { Column, ReadValue, SliceWriter } from '../../../src/slice/types'
+import type { Column, ReadValue } from '../../../src/slice/types'
 import { SliceParser } from '../../../src/slice/reader'
-import { createSliceWriter } from '../../../src/slice/writer'
 import { digest } from '../digest'
 import { Engine } from '../engine'
 import type { EngineOptions } from '../engine'
@@ -9,21 +8,11 @@ import type { HeapOrder } from '../heap-orders'
 import { checkState } from '../restore'
 import { TABLES, restoreState, writeState } from '../state'
 import type { TableName } from '../state'
-import { TestExchange, TIME } from './helpers'
+import { sliceOf, TestExchange, TIME } from './helpers'
 
 interface StoredRow {
   readonly table: TableName
   readonly values: ReadValue[]
-}
-
-/** What `write` writes, as the bytes of a slice. */
-function sliceOf(write: (slice: SliceWriter) => void): Buffer {
-  const chunks: Buffer[] = []
-  const target = { write: (data: Uint8Array) => void chunks.push(Buffer.from(data)) }
-  const slice = createSliceWriter(target, { sliceId: 1n, meta: {}, codec: 'none', syncEveryBytes: 0 })
-  write(slice)
-  slice.finish()
-  return Buffer.concat(chunks)
 }
 
 /** The rows of a state after a journey through the bytes of a slice, and the digest that its trailer holds. */
