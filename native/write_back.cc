@@ -27,14 +27,16 @@ int WriteBackRange(int fd, int64_t start, int64_t bytes, bool wait) {
 
 // writeBack(fd, start, bytes, wait): has the disk begin with these bytes of the file, or waits until it has them. No
 // substitute for a sync: neither the file's length nor the disk's own cache is seen to. False where there is no such
-// call for the descriptor.
+// call for the descriptor, or a sandbox refuses it: whoever asked then syncs.
 Napi::Value WriteBack(const Napi::CallbackInfo& info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
   const int64_t start = info[1].As<Napi::Number>().Int64Value();
   const int64_t bytes = info[2].As<Napi::Number>().Int64Value();
   const int error = WriteBackRange(fd, start, bytes, info[3].As<Napi::Boolean>());
   if (error == 0) return Napi::Boolean::New(info.Env(), true);
-  if (error == ENOSYS || error == ESPIPE || error == EINVAL) return Napi::Boolean::New(info.Env(), false);
+  for (const int none : {ENOSYS, ESPIPE, EINVAL, EOPNOTSUPP, EPERM, EACCES}) {
+    if (error == none) return Napi::Boolean::New(info.Env(), false);
+  }
   const char* name = uv_err_name(uv_translate_sys_error(error));
   Napi::Error thrown = Napi::Error::New(info.Env(), std::string("sync_file_range: ") + name);
   thrown.Set("code", name);
