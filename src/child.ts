@@ -13,7 +13,7 @@ import { errnoOf, ForksnapError } from './errors'
 import type { ChildContext, ChildOptions, ResultCodec } from './fork-job'
 
 /** EX_SOFTWARE of sysexits.h: the exit code of a child that broke a rule. */
-export const EXIT_BROKEN = 70
+const EXIT_BROKEN = 70
 
 function exitCodeOf(code: unknown): number {
   const number = Number(code ?? process.exitCode ?? 0)

@@ -11,7 +11,7 @@ import { OPEN_ORDERS_MAX } from './user'
 /** Questions that change nothing. They throw an `ExchangeError` for an unknown user, asset, market or order. */
 
 /** Levels that one depth query may ask for. */
-export const DEPTH_LIMIT_MAX = 10_000
+const DEPTH_LIMIT_MAX = 10_000
 
 /** Orders that a query gets which says no limit: on the wire that is 0, and clients of dingir-exchange count on these. */
 const ORDERS_LIMIT_DEFAULT = 10

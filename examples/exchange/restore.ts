@@ -122,7 +122,7 @@ function isWithoutFees(row: RowFields): boolean {
   return isFree && row.units(COLUMN.finished_fee, 8) === 0
 }
 
-export function text(value: ReadValue | undefined): string {
+function text(value: ReadValue | undefined): string {
   if (typeof value !== 'string') throw new RangeError('a slice has no text where the exchange wrote one')
   return value
 }

@@ -2,7 +2,7 @@ import type { RestoreHandlers } from '../../src/recover'
 import type { Column, RowValues, SliceWriter } from '../../src/slice/types'
 import { ArenaOrders } from './arena-orders'
 import { formatDecimal } from './decimal'
-import { AVAILABLE, FROZEN, StateDigest, balanceEntries, restingOrders, seenEntries } from './digest'
+import { StateDigest, balanceEntries, restingOrders, seenEntries } from './digest'
 import type { Engine } from './engine'
 import type { Order } from './order'
 import { SIGNATURE_TABLE } from './order-table'
@@ -72,9 +72,6 @@ export const TABLES = {
 } as const satisfies Record<string, readonly Column[]>
 
 export type TableName = keyof typeof TABLES
-
-/** Kinds of balance in column `t`. */
-export { AVAILABLE, FROZEN }
 
 const NO_BYTES = new Uint8Array(0)
 

@@ -29,7 +29,7 @@ abstract class Chunked<Array extends Chunk<unknown>> {
   }
 }
 
-export class U8Column extends Chunked<Uint8Array<ArrayBuffer>> {
+class U8Column extends Chunked<Uint8Array<ArrayBuffer>> {
   get(row: number): number {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -38,7 +38,7 @@ export class U8Column extends Chunked<Uint8Array<ArrayBuffer>> {
   }
 }
 
-export class U16Column extends Chunked<Uint16Array<ArrayBuffer>> {
+class U16Column extends Chunked<Uint16Array<ArrayBuffer>> {
   get(row: number): number {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -56,7 +56,7 @@ export class U32Column extends Chunked<Uint32Array<ArrayBuffer>> {
   }
 }
 
-export class U64Column extends Chunked<BigUint64Array<ArrayBuffer>> {
+class U64Column extends Chunked<BigUint64Array<ArrayBuffer>> {
   get(row: number): bigint {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -65,7 +65,7 @@ export class U64Column extends Chunked<BigUint64Array<ArrayBuffer>> {
   }
 }
 
-export class I8Column extends Chunked<Int8Array<ArrayBuffer>> {
+class I8Column extends Chunked<Int8Array<ArrayBuffer>> {
   get(row: number): number {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -74,7 +74,7 @@ export class I8Column extends Chunked<Int8Array<ArrayBuffer>> {
   }
 }
 
-export class I16Column extends Chunked<Int16Array<ArrayBuffer>> {
+class I16Column extends Chunked<Int16Array<ArrayBuffer>> {
   get(row: number): number {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -83,7 +83,7 @@ export class I16Column extends Chunked<Int16Array<ArrayBuffer>> {
   }
 }
 
-export class I32Column extends Chunked<Int32Array<ArrayBuffer>> {
+class I32Column extends Chunked<Int32Array<ArrayBuffer>> {
   get(row: number): number {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -92,7 +92,7 @@ export class I32Column extends Chunked<Int32Array<ArrayBuffer>> {
   }
 }
 
-export class I64Column extends Chunked<BigInt64Array<ArrayBuffer>> {
+class I64Column extends Chunked<BigInt64Array<ArrayBuffer>> {
   get(row: number): bigint {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -101,7 +101,7 @@ export class I64Column extends Chunked<BigInt64Array<ArrayBuffer>> {
   }
 }
 
-export class F64Column extends Chunked<Float64Array<ArrayBuffer>> {
+class F64Column extends Chunked<Float64Array<ArrayBuffer>> {
   get(row: number): number {
     return this.chunks[row >>> this.shift][row & this.mask]
   }
@@ -126,6 +126,10 @@ export const KINDS = {
 /** Unsigned and signed integers of 8 to 64 bits, of which those of 64 bits are bigints, and floating-point numbers. */
 export type ColumnKind = keyof typeof KINDS
 
+/**
+ * A column of that kind: `get(row)`, `set(row, value)`, and `chunks`, its typed arrays of `chunkRows` rows each, for
+ * loops over all rows. See `ArenaTable` for what they do not check.
+ */
 export type ColumnOf<Kind extends ColumnKind> = InstanceType<(typeof KINDS)[Kind]['column']>
 
 export type AnyColumn = ColumnOf<ColumnKind>
@@ -141,7 +145,7 @@ export function bytesOf(kind: ColumnKind): number {
 }
 
 /** A column's values of one chunk, in memory that begins there. */
-export function arrayOf(kind: ColumnKind, buffer: ArrayBuffer): AnyArray {
+function arrayOf(kind: ColumnKind, buffer: ArrayBuffer): AnyArray {
   return new KINDS[kind].array(buffer)
 }
 

@@ -93,7 +93,7 @@ function parseShape(json: string): TableShape {
   throw damaged('its description cannot be read')
 }
 
-export function describeSchema(schema: TableSchema): string {
+function describeSchema(schema: TableSchema): string {
   const columns = Object.entries(schema)
   return columns.map(([name, kind]) => `${name}: ${kind}`).join(', ')
 }

@@ -25,11 +25,11 @@ import { METHOD_BYTES_MAX, PARAMS_BYTES_MAX } from './operation'
 export const SEGMENT_HEADER_BYTES = 48
 export const BATCH_HEADER_BYTES = 32
 export const ENTRY_HEADER_BYTES = 17
-export const FORMAT_VERSION = 1
+const FORMAT_VERSION = 1
 
 /** What the entries of a batch have together at most, unless it is a single one. */
 export const BATCH_BODY_BYTES_MAX = 256 * 1024
-export const ENTRY_BYTES_MAX = ENTRY_HEADER_BYTES + METHOD_BYTES_MAX + PARAMS_BYTES_MAX
+const ENTRY_BYTES_MAX = ENTRY_HEADER_BYTES + METHOD_BYTES_MAX + PARAMS_BYTES_MAX
 
 const SEGMENT_MAGIC = Buffer.from('\x89FSLOG\r\n', 'latin1')
 /** Its bytes never stand in the text of an entry, since FF is no part of UTF-8. */

@@ -8,7 +8,7 @@ import type { SliceTrailer } from './types'
 
 export { copyLineDecoder } from './decode'
 export type { RawHandlers } from './section-reader'
-export { type ReadAt, readHeader, readTrailer } from './read-ends'
+export { readHeader, readTrailer } from './read-ends'
 export { timestampToMs } from './time'
 
 /** A piece of a blob and the header of the frame after it. */

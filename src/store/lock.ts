@@ -12,7 +12,7 @@ import { FILE_MODE, openRegular } from './safe-open'
  * belongs to the open file, so it excludes a second store of the same process too, and the kernel drops it when the
  * process ends, however it ends.
  */
-export function tryLock(fd: number): boolean {
+function tryLock(fd: number): boolean {
   return binding().flock(fd, 'exclusive')
 }
 

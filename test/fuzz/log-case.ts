@@ -70,7 +70,7 @@ const SHAPES: { readonly [name: string]: Shape } = {
   // More than is parsed at once.
   long: [[400, 0]],
 }
-export const LOG_SEEDS = Object.keys(SHAPES)
+const LOG_SEEDS = Object.keys(SHAPES)
 
 /** The segments with all their steps done but damage. */
 export function soundLog({ seed, steps }: Case<LogStep>): WrittenSegment[] {

@@ -2,7 +2,7 @@ import type { Random } from '../../examples/exchange/random'
 import { isForksnapError } from '../../src/errors'
 
 /** What was asked of a reader and did not hold. */
-export class Violation extends Error {}
+class Violation extends Error {}
 
 export function hold(condition: boolean, what: string): void {
   if (!condition) throw new Violation(what)

@@ -32,7 +32,7 @@ afterEach(() => {
 })
 
 /** Path of a fixture: TypeScript ones are run as compiled, modules (.mjs) as they are. */
-export function fixturePath(name: string): string {
+function fixturePath(name: string): string {
   const path = name.endsWith('.mjs')
     ? join(__dirname, '../fixtures', name)
     : join(__dirname, '../../dist/test/fixtures', `${name}.js`)

@@ -17,7 +17,7 @@ export const ASSET_DIGITS = 6
 const { amountPrecision: AMOUNT_DIGITS, pricePrecision: PRICE_DIGITS } = MARKETS[0]
 
 /** Units of a decimal, NaN for what is none. */
-export function units(text: unknown, digits: number): number {
+function units(text: unknown, digits: number): number {
   try {
     return parseDecimal(text, digits, 'decimal')
   } catch {
@@ -50,7 +50,7 @@ export function checkPut(response: Response, { amount, price, ...asked }: Order)
 }
 
 /** What holds of every order: what is left and what is done are its amount, and no update is before its creation. */
-export function checkFigures(rpc: string, response: Response): string | undefined {
+function checkFigures(rpc: string, response: Response): string | undefined {
   const amount = units(response.amount, AMOUNT_DIGITS)
   const remain = units(response.remain, AMOUNT_DIGITS)
   const done = units(response.finished_base, AMOUNT_DIGITS)

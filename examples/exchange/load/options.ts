@@ -26,7 +26,7 @@ export interface LoadOptions {
   readonly remote: boolean
 }
 
-export const DEFAULTS: LoadOptions = {
+const DEFAULTS: LoadOptions = {
   host: '127.0.0.1',
   port: 50_051,
   connections: 4,
@@ -42,7 +42,7 @@ export const DEFAULTS: LoadOptions = {
 }
 
 /** Prefilled orders of one user: half of what a user may have, so that trading has room. */
-export const ORDERS_PER_USER = 500
+const ORDERS_PER_USER = 500
 
 const CONNECTIONS_MAX = 1000
 const RATE_MAX = 1_000_000

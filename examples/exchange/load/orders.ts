@@ -20,7 +20,7 @@ export type PutRequest = Pick<
   'user_id' | 'market' | 'order_side' | 'order_type' | 'amount' | 'price'
 >
 
-export function middlePrice({ base, pricePrecision }: MarketConfig): number {
+function middlePrice({ base, pricePrecision }: MarketConfig): number {
   return Math.round((MIDDLE_PRICES[base] ?? 10) * 10 ** pricePrecision)
 }
 

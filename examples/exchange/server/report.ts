@@ -5,7 +5,7 @@ import type { ExchangeMeta } from './exchange'
 const rounded = (ms: number): number => Math.round(ms * 10) / 10
 
 /** A slice in the log: figures as plain numbers, ids as text, since they are 64 bits wide. */
-export function savedFigures(saved: Saved): object {
+function savedFigures(saved: Saved): object {
   const { sliceId, position, reason, rows, bytes, cowBytes, pauseMs, forkMs, longestGapMs, totalMs } = saved
   return {
     ...{ sliceId: String(sliceId), position: String(position), reason, rows, bytes, cowBytes },

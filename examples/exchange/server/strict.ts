@@ -42,7 +42,7 @@ function wireType(type: string): number {
 }
 
 /** Throws a RangeError unless the bytes are fields from the first to the last, those that are known of their type. */
-export function checkMessage(bytes: Buffer, types: ReadonlyMap<number, number>): void {
+function checkMessage(bytes: Buffer, types: ReadonlyMap<number, number>): void {
   for (let at = 0; at < bytes.length;) {
     const tagEnd = skipVarint(bytes, at)
     const tag = readSmall(bytes, at, tagEnd)

@@ -233,7 +233,7 @@ function needed(order: ModelOrder): bigint {
 }
 
 /** Millionths of a decimal with at most six digits after the point. */
-export function parse(text: string): bigint {
+function parse(text: string): bigint {
   const [whole = '0', fraction = ''] = text.replace('-', '').split('.')
   const units = BigInt(whole) * SCALE + BigInt(fraction.padEnd(6, '0'))
   return text.startsWith('-') ? -units : units
