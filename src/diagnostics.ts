@@ -8,15 +8,21 @@ import type { SaveReason } from './saved'
  * error that its caller gets.
  */
 export interface DiagnosticsMessages {
+  /** An attempt to bring the other threads to rest is over. */
   'forksnap:quiesce': QuiesceMessage
+  /** The parent goes on after a fork, or the system has refused it. */
   'forksnap:fork': ForkMessage
+  /** The child has been reaped. */
   'forksnap:child': ChildMessage
+  /** The store has published a slice, or refused to. */
   'forksnap:commit': CommitMessage
 }
 
 /** The save that a fork is for; missing for `forkChild`. */
 export interface SaveIdentity {
+  /** Id of the slice. */
   readonly sliceId: bigint
+  /** What made the save begin. */
   readonly reason: SaveReason
 }
 
@@ -32,11 +38,13 @@ export interface QuiesceMessage extends Partial<SaveIdentity> {
 
 /** The parent goes on after a fork, or the system has refused it (`error`, and then nothing else but the save). */
 export interface ForkMessage extends Partial<SaveIdentity> {
+  /** Process id of the child; missing with an error, like all that follows but the error. */
   readonly pid?: number
   /** The whole synchronous part in the parent; it was over before this message. */
   readonly pauseMs?: number
   /** The system call alone. */
   readonly forkMs?: number
+  /** Where the pause went. */
   readonly pauseParts?: PauseParts
   /** `ERR_FORK_FAILED`. */
   readonly error?: unknown
@@ -44,6 +52,7 @@ export interface ForkMessage extends Partial<SaveIdentity> {
 
 /** The child has been reaped. */
 export interface ChildMessage extends Partial<SaveIdentity> {
+  /** Process id of the child. */
   readonly pid: number
   /** 0 to 255; null if a signal ended it, or nobody knows. */
   readonly exitCode: number | null
@@ -51,11 +60,13 @@ export interface ChildMessage extends Partial<SaveIdentity> {
   readonly signal: string | null
   /** From the fork to the child's end. */
   readonly childMs: number
-  /** What it said that it had written. */
+  /** Rows that it said it had written. */
   readonly rows: number
+  /** Bytes that it said it had written. */
   readonly bytes: number
   /** What parent and child have copied, in bytes, as the child last measured it. */
   readonly cowBytes: number
+  /** Why it counts as failed; missing after a clean end. */
   readonly error?: unknown
 }
 
@@ -63,17 +74,21 @@ export interface ChildMessage extends Partial<SaveIdentity> {
 export interface CommitMessage extends SaveIdentity {
   /** The store's part alone: fsync and rename, or the transaction's end. */
   readonly commitMs: number
-  /** These three are missing with an error. */
+  /** `meta().position`, 0n if it gives none; missing with an error. */
   readonly position?: bigint
+  /** The epoch of the slice; missing with an error. */
   readonly epoch?: bigint
-  /** Where the slice is, for people: a path, a table. */
+  /** Where the slice is, for people: a path, a table; missing with an error. */
   readonly location?: string
+  /** Rows of all its tables. */
   readonly rows: number
   /** Length of the slice's stream. */
   readonly bytes: number
+  /** Why the store refused. */
   readonly error?: unknown
 }
 
+/** Names of the channels. */
 export type DiagnosticsChannel = keyof DiagnosticsMessages
 
 const CHANNELS: { readonly [K in DiagnosticsChannel]: Channel } = {

@@ -83,28 +83,44 @@ export interface ForksnapErrorDetails {
   coreDumped?: boolean
   /** Path of the file or directory concerned. */
   path?: string
-  /** Byte offset at which a slice is damaged, counted from its first byte. */
+  /** Byte offset of the damage in the slice or the file at `path`, counted from its first byte. */
   offset?: number
-  /** Table, row (counted from 1) and column of a refused value. */
+  /** Table of a refused value. */
   table?: string
+  /** Row of a refused value, counted from 1. */
   row?: number
+  /** Column of a refused value. */
   column?: string
 }
 
+/** The one class of errors that forksnap throws and rejects with. Beside `code` and `message` it has what is known. */
 export class ForksnapError extends Error {
+  /** What went wrong, for programs; one of `ForksnapErrorCode`. */
   readonly code: ForksnapErrorCode
+  /** The system's error name, such as `EAGAIN`. */
   declare readonly errno?: string
+  /** The system call that failed. */
   declare readonly syscall?: string
+  /** Process id of the child concerned. */
   declare readonly pid?: number
+  /** Exit code of the child, 0 to 255. */
   declare readonly exitCode?: number
+  /** Name of the signal that ended the child, such as `SIGKILL`. */
   declare readonly signal?: string
+  /** Whether the child left a core dump. */
   declare readonly coreDumped?: boolean
+  /** Path of the file or directory concerned. */
   declare readonly path?: string
+  /** Byte offset of the damage in the slice or the file at `path`, counted from its first byte. */
   declare readonly offset?: number
+  /** Table of a refused value. */
   declare readonly table?: string
+  /** Row of a refused value, counted from 1. */
   declare readonly row?: number
+  /** Column of a refused value. */
   declare readonly column?: string
 
+  /** `details` become fields of the error, except for `cause`, which is an Error's own. */
   constructor(code: ForksnapErrorCode, message: string, details: ForksnapErrorDetails = {}) {
     const { cause, ...fields } = details
     super(message, cause === undefined ? undefined : { cause })

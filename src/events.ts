@@ -1,38 +1,70 @@
 import type { EventEmitter } from 'node:events'
+import type { SaveIdentity } from './diagnostics'
 import type { ForkInfo, Progress } from './fork-job'
-import type { Saved, SaveReason } from './saved'
+import type { Saved } from './saved'
 import type { SliceMeta } from './slice/types'
 
 /** What each event of a Snapshotter carries. None is named `error`, so a missing listener never ends the program. */
 export interface SnapshotterEvents<M extends SliceMeta = SliceMeta> {
   /** The child lives; times are in milliseconds. */
-  forked: [event: ForkInfo & { readonly sliceId: bigint; readonly reason: SaveReason }]
+  forked: [event: ForkInfo & SaveIdentity]
   /** About every `progressMs` while the child lives, with totals so far. */
-  progress: [event: Progress & { readonly sliceId: bigint }]
+  progress: [event: Progress & Pick<SaveIdentity, 'sliceId'>]
   /** The slice is published. */
   saved: [saved: Saved<M>]
   /** A save failed. The caller of `save()` gets the same error. */
-  failed: [error: unknown, event: { readonly reason: SaveReason }]
+  failed: [error: unknown, event: Pick<SaveIdentity, 'reason'>]
   /**
    * A snapshot was ended on purpose: by its callers, by `reset()` or by `close()`; or it came to nothing because the store
    * has begun a new epoch (`ERR_EPOCH_CHANGED`).
    */
-  aborted: [error: unknown, event: { readonly reason: SaveReason }]
+  aborted: [error: unknown, event: Pick<SaveIdentity, 'reason'>]
   /** A tick of the interval found a snapshot running and was left out. */
-  skipped: [event: { readonly reason: 'interval' }]
-  /**
-   * A save that failed, or came to nothing because of a new epoch, will be tried again: the number of failures in a row
-   * and the wait in milliseconds.
-   */
-  retry: [event: { readonly failures: number; readonly delayMs: number; readonly error: unknown }]
+  skipped: [
+    event: {
+      /** What would have begun the save. */
+      readonly reason: 'interval'
+    },
+  ]
+  /** A save that failed, or came to nothing because of a new epoch, will be tried again. */
+  retry: [
+    event: {
+      /** Failures in a row. */
+      readonly failures: number
+      /** The wait until then, in milliseconds. */
+      readonly delayMs: number
+      /** Why it failed. */
+      readonly error: unknown
+    },
+  ]
   /** A newer owner of the store has taken over (`ERR_FENCED`): nothing is saved any more by interval, save point or retry. */
   stopped: [error: unknown]
-  /** The other threads were too busy to fork; the same save tries again after so many milliseconds. */
-  busy: [event: { readonly attempt: number; readonly delayMs: number; readonly error: unknown }]
+  /** The other threads were too busy to fork; the same save tries again. */
+  busy: [
+    event: {
+      /** Which attempt it was, counted from 1. */
+      readonly attempt: number
+      /** The wait until the next one, in milliseconds. */
+      readonly delayMs: number
+      /** What kept it from forking: `ERR_NOT_QUIESCENT`. */
+      readonly error: unknown
+    },
+  ]
   /** Retention removed these slices, durably. It follows `saved`, and may come while the next save is running. */
-  pruned: [event: { readonly sliceIds: readonly bigint[] }]
+  pruned: [
+    event: {
+      /** Ids of the slices that are gone. */
+      readonly sliceIds: readonly bigint[]
+    },
+  ]
   /** Something failed or took longer than `limits.cleanupMs` that does not concern the published slice. */
-  cleanupFailed: [error: unknown, event: { readonly step: CleanupStep }]
+  cleanupFailed: [
+    error: unknown,
+    event: {
+      /** What it was that failed. */
+      readonly step: CleanupStep
+    },
+  ]
 }
 
 /** `cancel`: what a failed save left; `retention`: removing old slices; `log`: pruning the log behind them. */

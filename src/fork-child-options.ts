@@ -4,7 +4,12 @@ import { TIMER_MS_MAX } from './checks'
 import { checkChildOptions } from './child-options'
 import type { ChildOptions, ForkInfo, ForkJob, ForkLimits, Progress } from './fork-job'
 
+/**
+ * How `forkChild` forks and looks after its child. Anything out of its range throws `ERR_INVALID_ARGUMENT`. Times are
+ * in milliseconds, 0 to 2^31 - 1.
+ */
 export interface ForkChildOptions {
+  /** Aborting kills the child, or gives up before the fork, and rejects with `ERR_ABORTED`. */
   readonly signal?: AbortSignal
   /** Default 5,000 ms. */
   readonly quiesceMs?: number
@@ -14,10 +19,13 @@ export interface ForkChildOptions {
   readonly totalMs?: number
   /** Put full collections off while the child lives, for so many milliseconds at most; default 60,000, 0 = not at all. */
   readonly deferFullGcMs?: number
+  /** How the child is set up. */
   readonly child?: ChildOptions
   /** Descriptors that the child keeps beside stderr. */
   readonly keepFds?: readonly number[]
+  /** Called in the parent once the child lives. */
   readonly onForked?: (info: ForkInfo) => void
+  /** Called in the parent about every `progressMs` while the child lives, with totals so far. */
   readonly onProgress?: (progress: Progress) => void
   /** Milliseconds between calls of `onProgress`, from 1; default 100. */
   readonly progressMs?: number

@@ -45,8 +45,11 @@ export interface ForkLimits {
   readonly totalMs: number
 }
 
+/** How far a child is, as it last said. */
 export interface Progress {
+  /** Rows so far. */
   readonly rows: number
+  /** Bytes so far. */
   readonly bytes: number
   /** Copy-on-write bytes so far, as the child last measured them. */
   readonly cowBytes: number
@@ -68,7 +71,9 @@ export interface PauseParts {
   readonly releaseMs: number
 }
 
+/** A fork that succeeded. Times are in milliseconds. */
 export interface ForkInfo {
+  /** Process id of the child. */
   readonly pid: number
   /** From the start of the work to the fork, without a pause: two young collections, parking, the scan. */
   readonly quiesceMs: number
@@ -78,9 +83,11 @@ export interface ForkInfo {
   readonly forkMs: number
   /** The whole synchronous part in the parent, `prepare()` included. */
   readonly pauseMs: number
+  /** Where the pause went. */
   readonly pauseParts?: PauseParts
 }
 
+/** What the function that runs in a child is given. */
 export interface ChildContext {
   /**
    * Tells the parent how far the work is; also what the stall limit looks at. Totals, not differences: whole numbers
@@ -131,9 +138,11 @@ export interface ChildCost {
   readonly full: number
 }
 
-export interface ForkOutcome<Prepared, Value> extends ForkInfo, ParentCost {
+/** What came of a fork whose child ended cleanly. Times are in milliseconds. */
+export interface ChildResult<Value> extends ForkInfo, ParentCost {
+  /** What the child's function returned. */
   readonly value: Value
-  readonly prepared: Prepared
+  /** The child's exit code: any other one is an error. */
   readonly exitCode: 0
   /** From the fork to the child's end, as the parent saw it. */
   readonly childMs: number
@@ -143,12 +152,20 @@ export interface ForkOutcome<Prepared, Value> extends ForkInfo, ParentCost {
   readonly longestGapMs: number
   /** 99th percentile of the event loop's delay over the same time. */
   readonly loopDelayP99Ms: number
+  /** Rows that the child said it had written. */
   readonly rows: number
+  /** Bytes that the child said it had written. */
   readonly bytes: number
   /**
    * Private dirty bytes of the child at its end, as Redis counts copy-on-write: pages of the fork's instant that parent or
    * child have written since, and the child's new memory. Not those that the child has given back.
    */
   readonly cowBytes: number
+  /** What the child had to do beside its work. */
   readonly childCost: ChildCost
+}
+
+/** The same with what `prepare` returned. */
+export interface ForkOutcome<Prepared, Value> extends ChildResult<Value> {
+  readonly prepared: Prepared
 }

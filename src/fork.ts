@@ -14,7 +14,16 @@ import { ForksnapError } from './errors'
 import { type ForkChildOptions, resolveForkChildOptions } from './fork-child-options'
 import { tellEnded, tellForked, tellNotForked } from './fork-diagnostics'
 import { asForkFailed, forkFailed } from './fork-failed'
-import type { ChildContext, ChildOptions, ForkInfo, ForkJob, ForkLimits, ForkOutcome, ResultCodec } from './fork-job'
+import type {
+  ChildContext,
+  ChildOptions,
+  ChildResult,
+  ForkInfo,
+  ForkJob,
+  ForkLimits,
+  ForkOutcome,
+  ResultCodec,
+} from './fork-job'
 import { DEFER_FULL_GC_MS, markingOver, putOffFullGcs } from './full-gc'
 import { measureLoopDelay } from './loop-delay'
 import { parentCost } from './parent-cost'
@@ -269,15 +278,15 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
 
 export type { ForkChildOptions }
 
-export type ChildResult<T> = Omit<ForkOutcome<undefined, T>, 'prepared'>
-
 /** `fn`'s type: an async function is refused by the compiler as well as at run time. */
 export type ChildFunction<T> = (child: ChildContext) => T extends PromiseLike<unknown> ? never : T
 
 /**
  * Quiesces, forks, runs `fn` synchronously in the child over the state of the fork's instant, reaps the child.
  * `value` is what `fn` returned, structured-cloned, up to 1 MiB. In the child only stderr and `keepFds` are open.
- * Errors as for `runFork`.
+ * Rejects with `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED_PLATFORM`, `ERR_NOT_QUIESCENT` (`quiesceMs`), `ERR_FORK_FAILED`,
+ * `ERR_CHILD_FAILED` (`cause` is what `fn` threw), `ERR_CHILD_KILLED`, `ERR_CHILD_STALLED` (`stallMs`), `ERR_CHILD_TIMEOUT`
+ * (`totalMs`), `ERR_CHILD_STATUS_UNKNOWN`, `ERR_ABORTED`, and `ERR_INVALID_STATE` in a child of `fork()`.
  */
 export async function forkChild<T>(fn: ChildFunction<T>, options: ForkChildOptions = {}): Promise<ChildResult<T>> {
   assertSupported()
@@ -302,7 +311,7 @@ const BARE_WAIT_MS = 5
  * `ERR_NOT_QUIESCENT`, as it does while `forkChild` or a Snapshotter is about to fork. Inside a microtask (after an
  * `await`, in a promise's callback) it throws `ERR_INVALID_STATE`, since other requests' continuations would follow in
  * the child; call it from a timer or `setImmediate`, or use `forkChild`. So it does where `node:domain` is loaded, which
- * takes all that is thrown for itself.
+ * takes all that is thrown for itself. It throws `ERR_UNSUPPORTED_PLATFORM` and `ERR_FORK_FAILED` as `forkChild` does.
  *
  * The child keeps descriptors 0, 1 and 2. Its code runs to the end of the current callback; returning to the event
  * loop ends it with exit code 70 and a message. `process.exit()` in it is `_exit`.

@@ -5,12 +5,17 @@ export type LogMethod = (fields: object, message: string) => void
 
 /** Where a Snapshotter tells what it does. pino's loggers are of this shape; others need an object of four functions. */
 export interface Logger {
+  /** The steps of a save. */
   readonly debug: LogMethod
+  /** Saves, and whatever else happens on purpose. */
   readonly info: LogMethod
+  /** What did not go as asked, but is tried again or costs no slice. */
   readonly warn: LogMethod
+  /** A save that failed, and the end of all saving. */
   readonly error: LogMethod
 }
 
+/** Names of the four methods of a logger. */
 export type LogLevel = keyof Logger
 
 export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']

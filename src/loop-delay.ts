@@ -6,6 +6,7 @@ type IntervalHistogram = ReturnType<typeof monitorEventLoopDelay>
 const RESOLUTION_MS = 1
 const NS_PER_MS = 1e6
 
+/** The event loop's delay over some time. */
 export interface LoopDelay {
   /** Longest time that the loop did not turn, in milliseconds. */
   readonly longestGapMs: number

@@ -16,7 +16,9 @@ export interface PageFaults {
 
 /** Garbage collections of the main thread from the fork to the child's end. */
 export interface Collections {
+  /** Collections of the young generation. */
   readonly young: number
+  /** Full collections. */
   readonly full: number
   /** Times that marking for a full collection began, in steps between other work. */
   readonly markings: number
@@ -26,12 +28,14 @@ export interface Collections {
 
 /** What a child cost its parent beside the pause. */
 export interface ParentCost {
+  /** Page faults of the parent. */
   readonly faults: PageFaults
   /**
    * At most so many bytes were copied for the parent's writes while the child lived: `faults.child` in pages. What it had
    * to touch for the first time is counted as well, and no copy.
    */
   readonly copiedBytesMax: number
+  /** Garbage collections of the parent's main thread. */
   readonly collections: Collections
   /** The event loop's delay from the pause's end to the child's end. */
   readonly childDelay: LoopDelay

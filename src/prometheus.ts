@@ -10,11 +10,15 @@ import type { SnapshotterStats } from './stats'
 
 /** What is read of a Snapshotter, whatever its slices say of themselves. */
 export interface ObservedSnapshotter {
+  /** The figures that become gauges and counters, read each time the registry is asked for its metrics. */
   readonly stats: SnapshotterStats
+  /** As that of an `EventEmitter`: the distributions are kept as the events come. */
   on(event: never, listener: never): unknown
+  /** As that of an `EventEmitter`: called once the metrics are taken out again. */
   off(event: never, listener: never): unknown
 }
 
+/** What `collectMetrics` takes. */
 export interface MetricsOptions {
   /** Where the metrics go. */
   readonly registry: Registry

@@ -4,12 +4,15 @@ import type { LogStart, OperationLog } from './oplog/oplog'
 import type { RecoverOptions } from './recover'
 import { throwIfAborted } from './shared-work'
 
+/** What was replayed of an operation log. */
 export interface RecoveredLog {
-  /** First and last id that was replayed; both are the slice's position if there was none. */
+  /** First id that was replayed; the slice's position if there was none. */
   readonly first: bigint
+  /** Last id that was replayed; the slice's position if there was none. */
   readonly last: bigint
   /** How many were replayed. */
   readonly entries: number
+  /** How long it took, in milliseconds. */
   readonly ms: number
   /** A torn tail that was cut: what a crash left half written and nobody was told to be durable. */
   readonly cut?: NonNullable<LogStart['cut']>

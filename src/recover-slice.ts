@@ -2,7 +2,7 @@ import { isThenable } from './checks'
 import { ForksnapError } from './errors'
 import type { RecoverOptions } from './recover'
 import { throwIfAborted } from './shared-work'
-import type { BlobSink, JsonValue, ReadValue, RowFields, SliceMeta } from './slice/types'
+import type { BlobReceiver, JsonValue, ReadValue, RowFields, SliceMeta } from './slice/types'
 import { openNewest } from './store/newest'
 import type { SliceHandlers, SliceInfo, SliceSource } from './store/store'
 
@@ -14,22 +14,34 @@ export type FieldsHandler = (fields: RowFields) => unknown
 
 /** `(row) => ...` for rows of values; `{ fields: (fields) => ... }` for large tables, whose numbers need no text. */
 export interface RestoreHandlers {
-  readonly [table: string]: RowHandler | { readonly fields: FieldsHandler }
+  readonly [table: string]:
+    | RowHandler
+    | {
+        /** Called once per row. */
+        readonly fields: FieldsHandler
+      }
 }
 
 /** `(data) => ...` for the whole blob; `{ pieces }` takes it as it is read, as an arena's `receive()` and its tables do. */
-export type BlobHandler = ((data: Uint8Array) => unknown) | { readonly pieces: (bytes: number) => BlobSink }
+export type BlobHandler = ((data: Uint8Array) => unknown) | BlobReceiver
 
+/** The slice that a state was restored from. Times are in milliseconds. */
 export interface RecoveredSlice {
+  /** Id of the slice. */
   readonly sliceId: bigint
+  /** The epoch in which it was written. */
   readonly epoch: bigint
+  /** `meta().position`, 0n if it gave none: the replay began with the entry after it. */
   readonly position: bigint
+  /** Rows of all its tables. */
   readonly rows: number
+  /** Length of its stream. */
   readonly bytes: number
   /** What `meta()` returned at the fork's instant. */
   readonly meta: SliceMeta
   /** What `slice.set` said. */
   readonly values: { readonly [key: string]: JsonValue }
+  /** Where it is, for people: a path, a table. */
   readonly location: string
   /** Reading and verifying it, and that of damaged ones before it. */
   readonly verifyMs: number
@@ -39,10 +51,13 @@ export interface RecoveredSlice {
 
 /** A slice that was newer and damaged. */
 export interface PassedOver {
+  /** Id of the slice. */
   readonly sliceId: bigint
+  /** `meta().position`, as far as the store could tell. */
   readonly position: bigint
   /** Where it was; the error's `path` is where it is now. */
   readonly location: string
+  /** What is wrong with it: `ERR_SLICE_CORRUPT`. */
   readonly error: ForksnapError
 }
 

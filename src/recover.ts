@@ -22,7 +22,9 @@ export type {
   RowHandler,
 } from './recover-slice'
 
+/** What a state is recovered from, and by which functions. What is wrong in it throws `ERR_INVALID_ARGUMENT`. */
 export interface RecoverOptions {
+  /** Where the slices are. */
   readonly store: SliceStore
   /** The log after the slice. Without it the state is the slice's. */
   readonly log?: OperationLog
@@ -47,6 +49,7 @@ export interface RecoverOptions {
    * refused when they were made are in the log too: catch its refusals here, since what this throws ends the recovery.
    */
   readonly replay?: (entry: LogEntry) => unknown
+  /** Told how far it is, see `RecoverProgress`. */
   readonly onProgress?: (progress: RecoverProgress) => void
   /** Ends the recovery with `ERR_ABORTED`; what was delivered until then is no whole state. */
   readonly signal?: AbortSignal
@@ -65,8 +68,26 @@ export interface RecoverOptions {
 
 /** How far it is; totals, not differences. Called for each chunk of the slice and each batch of the log. */
 export type RecoverProgress =
-  | { readonly phase: 'slice'; readonly sliceId: bigint; readonly bytes: number; readonly bytesTotal: number }
-  | { readonly phase: 'log'; readonly entries: number; readonly id: bigint; readonly lastId: bigint }
+  | {
+      /** Rows and blobs are being restored; the reading that checked them is over. */
+      readonly phase: 'slice'
+      /** Id of the slice. */
+      readonly sliceId: bigint
+      /** Bytes of it that have been read. */
+      readonly bytes: number
+      /** Bytes that it has. */
+      readonly bytesTotal: number
+    }
+  | {
+      /** Entries of the log are being replayed. */
+      readonly phase: 'log'
+      /** How many have been. */
+      readonly entries: number
+      /** Id of the one that was replayed last. */
+      readonly id: bigint
+      /** Id of the last one that there is. */
+      readonly lastId: bigint
+    }
 
 /** What was recovered. Times are in milliseconds. */
 export interface RecoverReport {

@@ -7,17 +7,21 @@ export type SaveReason = 'manual' | 'interval' | 'save-point' | 'retry' | 'close
 
 /** A published slice and what it took to make it. Times are in milliseconds. */
 export interface Saved<M extends SliceMeta = SliceMeta> extends ParentCost {
+  /** Id of the slice. */
   readonly sliceId: bigint
   /** Where replay of the operation log starts: `meta().position`, 0n if it gives none. */
   readonly position: bigint
+  /** The epoch in which it was written. */
   readonly epoch: bigint
   /** Where the slice is, for people: a path, a table. */
   readonly location: string
+  /** What made the save begin. */
   readonly reason: SaveReason
   /** What `meta()` returned at the fork's instant. */
   readonly meta: M
   /** What `slice.set` said. */
   readonly values: { readonly [key: string]: JsonValue }
+  /** Rows of all its tables. */
   readonly rows: number
   /** Length of the slice's stream. */
   readonly bytes: number
@@ -35,6 +39,7 @@ export interface Saved<M extends SliceMeta = SliceMeta> extends ParentCost {
   readonly loopDelayP99Ms: number
   /** What parent and child have copied, and the child's new memory, in bytes, as Redis counts it. */
   readonly cowBytes: number
+  /** What the child had to do beside its work. */
   readonly childCost: ChildCost
   /** From the fork to the child's end. */
   readonly childMs: number

@@ -17,6 +17,7 @@ import { takeSlice, type TakeHooks } from './take-slice'
 import { WarmUp } from './warm-up'
 import { within } from './within'
 
+/** How `save()` is to go about it. */
 export interface SaveOptions {
   /** Ends this caller's wait with `ERR_ABORTED`; the child is killed once nobody waits for it any more. */
   readonly signal?: AbortSignal
@@ -28,6 +29,7 @@ export interface SaveOptions {
   readonly join?: boolean | 'next'
 }
 
+/** How a Snapshotter is closed. */
 export interface CloseOptions {
   /** Take a last snapshot of the state as it is now. Default false. */
   readonly save?: boolean
@@ -130,9 +132,13 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
 
   /**
    * Takes a snapshot, or joins the running one (see `SaveOptions.join`), and resolves once it is published; old slices
-   * are removed, and the log is pruned, only after that (`pruned`, `cleanupFailed`). Rejects with the reason why none was; nothing is left behind then, and the next call works. `ERR_NOT_QUIESCENT` comes only
-   * after `limits.busyMs` of attempts. An abort that comes after the child's end may find the slice published: the
-   * last caller to abort then gets the result.
+   * are removed, and the log is pruned, only after that (`pruned`, `cleanupFailed`). An abort that comes after the child's
+   * end may find the slice published: the last caller to abort then gets the result.
+   *
+   * Rejects with the reason why none was published; nothing is left behind then, and the next call works: the codes of
+   * `forkChild`, of which `ERR_NOT_QUIESCENT` comes only after `limits.busyMs` of attempts; `ERR_INVALID_VALUE` for what
+   * `meta()` gave; `ERR_TIMEOUT` (`limits.answerMs`); `ERR_EPOCH_CHANGED`; the store's and the log's errors. Without an
+   * attempt: `ERR_INVALID_STATE` before `start()` and after `close()`, `ERR_SNAPSHOT_IN_PROGRESS`, `ERR_INVALID_ARGUMENT`.
    */
   async save(options: SaveOptions = {}): Promise<Saved<M>> {
     checkOptions('options', options, ['signal', 'join'])
@@ -151,8 +157,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   }
 
   /**
-   * Counts changes of the state, for the save points and for `stats.changesSinceLastSave`. It costs a comparison, and
-   * never begins a save within the call.
+   * Counts changes of the state, for the save points and for `stats.changesSinceLastSave`: a whole number from 0 to
+   * 2^53 - 1, else it throws `ERR_INVALID_ARGUMENT`. It costs a comparison, and never begins a save within the call.
    */
   changed(changes = 1): void {
     checkWhole('changes', changes, 0, Number.MAX_SAFE_INTEGER)
@@ -164,6 +170,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     return { ...this.#stats.read(), packedHeapBytes: packedHeapBytes() }
   }
 
+  /** Whether saving works, and whether the engine should go on taking writes: from the figures as they are now. */
   get health(): Health {
     return healthOf(this.#stats.read(), this.#options.stopWritesOnSaveError)
   }
@@ -176,8 +183,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   /**
    * For an engine that forgets its state: ends a running snapshot (its callers get `ERR_ABORTED`; it does not count as
    * failed) and begins a new epoch in the store, so that no slice from before is ever the newest again. Saves that are
-   * asked for meanwhile wait for it. Resolves with the new epoch; the store's error if it could not begin one, and
-   * then the old epoch goes on.
+   * asked for meanwhile wait for it. Resolves with the new epoch. Rejects with the store's error if it
+   * could not begin one, and then the old epoch goes on; `ERR_INVALID_STATE` before `start()` and after `close()`.
    */
   async reset(): Promise<bigint> {
     this.#assertOpen()
@@ -202,7 +209,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   /**
    * Ends the schedule, lets running and promised snapshots and their cleanup finish (within their limits), takes a last
    * one if `save` asks for it, and closes the store. Idempotent: later calls share the first one's outcome, though their `signal`
-   * counts. Rejects, with everything closed, if the last snapshot failed or was aborted.
+   * counts. Rejects, with everything closed, if the last snapshot failed or was aborted;
+   * `ERR_TIMEOUT` if the store takes longer than `limits.answerMs` to close.
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkOptions('options', options, ['save', 'signal'])
@@ -219,6 +227,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     }
   }
 
+  /** For `await using`: closes it, without a last snapshot. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

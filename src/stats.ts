@@ -10,7 +10,7 @@ export interface SnapshotterStats {
   /** How the last save ended; 'none' before the first. One that was ended on purpose does not count. [rdb_last_bgsave_status] */
   lastStatus: 'none' | 'ok' | 'failed'
   /** Why the last save failed; null after one that succeeded. */
-  lastError: { code: string; message: string } | null
+  lastError: DescribedError | null
   /** Since when every save has failed, in milliseconds since the epoch; null while saving works. */
   failingSince: number | null
   /** When the last slice was published, in milliseconds since the epoch; null before the first. [rdb_last_save_time] */
@@ -48,12 +48,15 @@ export interface SnapshotterStats {
   lastCopiedBytesMax: number
   /** Longest time the event loop did not turn meanwhile, the pause left out, in milliseconds. */
   lastChildGapMs: number
-  /** The event loop's delay meanwhile, in milliseconds: its median, 99th and 99.9th percentile. */
+  /** Median of the event loop's delay meanwhile, in milliseconds. */
   lastChildDelayP50Ms: number
+  /** Its 99th percentile, in milliseconds. */
   lastChildDelayP99Ms: number
+  /** Its 99.9th percentile, in milliseconds. */
   lastChildDelayP999Ms: number
-  /** Collections of this process's young generation, and full ones, meanwhile. */
+  /** Collections of this process's young generation meanwhile. */
   lastYoungGcs: number
+  /** Full collections of this process meanwhile. */
   lastFullGcs: number
   /** From the beginning of the last save to its publication, in milliseconds. [rdb_last_bgsave_time_sec] */
   lastSaveMs: number
@@ -72,7 +75,7 @@ export interface SnapshotterStats {
   /** Saves that were begun again because the one before had failed, or had come to nothing. */
   retries: number
   /** Why the schedule has ended for good, a newer owner of the store; null while it goes on. */
-  scheduleStopped: { code: string; message: string } | null
+  scheduleStopped: DescribedError | null
   /** Attempts to fork that found the other threads too busy. */
   busy: number
   /** Bytes of the V8 heap that are packed into huge pages (`forksnap exec`); 0 where it is not. */
@@ -80,11 +83,19 @@ export interface SnapshotterStats {
   /** Times that something failed which does not concern the slice: removing old ones, pruning the log, cleaning up. */
   cleanupFailures: number
   /** The last of those failures; null if there was none. */
-  lastCleanupError: { code: string; message: string } | null
+  lastCleanupError: DescribedError | null
+}
+
+/** What the figures keep of an error. */
+export interface DescribedError {
+  /** Its code, such as `ERR_STORE_FAILED` or `ENOSPC`, or its class where it has none. */
+  code: string
+  /** Its message. */
+  message: string
 }
 
 /** The error's code (the system's name of it, or the class for errors that have none) and its message. */
-export function describeError(error: unknown): { code: string; message: string } {
+export function describeError(error: unknown): DescribedError {
   if (!(error instanceof Error)) return { code: 'Error', message: String(error) }
   return { code: errnoOf(error) ?? error.name, message: error.message }
 }

@@ -5,12 +5,15 @@ import { assertSupported } from './platform'
 
 /** How a child ended. */
 export interface WaitStatus {
+  /** Process id of the child. */
   readonly pid: number
   /** Whether it ended by itself; then `exitCode` is 0 to 255, else -1. */
   readonly exited: boolean
+  /** 0 to 255 if it ended by itself, else -1. */
   readonly exitCode: number
   /** Name of the signal that ended it, such as `SIGKILL`, or null. */
   readonly signal: NodeJS.Signals | null
+  /** Whether it left a core dump. */
   readonly coreDumped: boolean
 }
 

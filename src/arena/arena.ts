@@ -3,11 +3,12 @@ import { isArrayBuffer } from 'node:util/types'
 import { type ArenaHandle, binding, type NativeBinding } from '../binding'
 import * as check from '../checks'
 import { errnoOf, ForksnapError } from '../errors'
-import type { BlobSink } from '../slice/types'
+import type { BlobReceiver } from '../slice/types'
 import type { TableSchema } from './columns'
 import { type ArenaPages, pagesOf } from './pages'
 import { ArenaTable, type ArenaTableOptions } from './table'
 
+/** How large an arena is, and what kind of pages it asks for. */
 export interface ArenaOptions {
   /**
    * Bytes of the first region and, at least, of each by which the arena grows, rounded up to 2 MiB: 1 to 2^46. It is
@@ -23,6 +24,7 @@ export interface ArenaOptions {
   readonly maxBytes?: number
 }
 
+/** What an arena holds. */
 export interface ArenaStats {
   /** Address space of all regions, in bytes. */
   readonly mappedBytes: number
@@ -30,6 +32,7 @@ export interface ArenaStats {
   readonly usedBytes: number
   /** Buffers that are in use. */
   readonly buffers: number
+  /** Regions that the system gave it. */
   readonly regions: number
   /** Only if asked for, and on Linux. */
   readonly pages?: ArenaPages
@@ -90,7 +93,7 @@ export class Arena {
    * For `recover({ blobs: { name: arena.receive(done) } })`: reads a blob into a buffer of this arena, and calls `done` with it
    * once it is complete. (A blob of no bytes is an empty buffer that is nobody's.) The recovery ends with what `alloc` or `done` throws.
    */
-  receive(done: (buffer: ArrayBuffer) => unknown): { readonly pieces: (bytes: number) => BlobSink } {
+  receive(done: (buffer: ArrayBuffer) => unknown): BlobReceiver {
     check.checkFunction('done', done)
     return {
       pieces: (bytes) => {

@@ -6,6 +6,7 @@ import { type Memory, newChunk, type TableSchema, U32Column } from './columns'
 import { CHUNK_ROWS_MAX, CHUNK_ROWS_MIN, encodeShape, FIRST_LINK, IN_USE, NO_ROW, ROWS_MAX } from './table-format'
 import { readTable, type SavedTable } from './table-reader'
 
+/** How a table of an arena grows. */
 export interface ArenaTableOptions {
   /**
    * Rows by which the table grows: a power of two from 2^10 to 2^24. Default 2^19, at which a column of four bytes fills one
@@ -14,6 +15,7 @@ export interface ArenaTableOptions {
   readonly chunkRows?: number
 }
 
+/** The columns of a table, by name. */
 export type TableColumns<S extends TableSchema> = { readonly [Name in keyof S]: ColumnOf<S[Name]> }
 
 const CHUNK_ROWS = 2 ** 19
@@ -72,6 +74,7 @@ export class ArenaTable<S extends TableSchema> {
     return this.#links.chunks.length * this.#chunkRows
   }
 
+  /** Rows by which it grows: the option, or what was saved with the table that was restored into it. */
   get chunkRows(): number {
     return this.#chunkRows
   }

@@ -30,6 +30,7 @@ export type { FileOperationLogOptions, FsyncPolicy } from './file-options'
  */
 export class FileOperationLog implements OperationLog {
   readonly kind = 'file'
+  /** Where the segments are, as an absolute path. */
   readonly directory: string
   readonly #options: Required<FileOperationLogOptions>
   readonly #changes = new Exclusive()

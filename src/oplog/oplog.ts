@@ -27,18 +27,28 @@ export interface OperationLog {
    * `ERR_LOG_CORRUPT`, `ERR_LOG_GAP`, `ERR_STORE_FAILED`.
    */
   start(): Promise<LogStart>
-  /** Gives the operation its id. Throws at once, and gives none, if the log is closed, has failed, or is full (see `ready`). */
+  /**
+   * Gives the operation its id. Throws at once, and gives none: `ERR_INVALID_STATE` if the log is not started or closed,
+   * `failure` if it has failed, `ERR_LOG_FULL` if it is full (see `ready`), `ERR_INVALID_ARGUMENT` for what is no operation,
+   * `ERR_INVALID_VALUE` for a method or params that no log can keep exactly, or params of more than 64 MiB.
+   */
   append(operation: NewOperation): Appended
   /**
    * Resolves when there is room for more entries. A caller that does not wait for it gets `ERR_LOG_FULL` from `append` once
    * the bound on memory is reached; nothing is ever dropped silently.
    */
   ready(): Promise<void>
-  /** Resolves once every entry up to `position` (default: all so far) is durable, whatever the policy. */
+  /**
+   * Resolves once every entry up to `position` (default: all so far) is durable, whatever the policy. Rejects with
+   * `failure` if that cannot be, with `ERR_INVALID_ARGUMENT` for a position after the last entry.
+   */
   sync(position?: bigint): Promise<void>
   /** Entries after `position`, in order and without a gap: `ERR_LOG_GAP` if one is missing, `ERR_LOG_CORRUPT` for damage. */
   read(position: bigint): AsyncIterable<readonly LogEntry[]>
-  /** Entries up to and including `position` may go, durably. Whole segments go; more may be kept, never less. */
+  /**
+   * Entries up to and including `position` may go, durably. Whole segments go; more may be kept, never less. Rejects with
+   * `ERR_STORE_FAILED`, `ERR_FENCED`, `ERR_INVALID_STATE`.
+   */
   prune(position: bigint): Promise<void>
   /** Forgets every entry, durably, for an engine that begins anew at `position`: the next id is the one after it. */
   reset(position?: bigint): Promise<void>
@@ -46,15 +56,19 @@ export interface OperationLog {
   close(): Promise<void>
 }
 
+/** An operation, as `append()` takes it. */
 export interface NewOperation {
   /** 1 to 255 bytes of UTF-8. */
   readonly method: string
+  /** What JSON can hold; bigints are refused. */
   readonly params: JsonValue
   /** Milliseconds since 1970; default: now. */
   readonly time?: number
 }
 
+/** An operation that has its place in the log. */
 export interface Appended {
+  /** Its id, one more than that of the entry before it. */
   readonly id: bigint
   /** The entry's time, milliseconds since 1970. */
   readonly time: number
@@ -65,18 +79,31 @@ export interface Appended {
   readonly durable: Promise<void>
 }
 
+/** An operation, as `read()` gives it back. */
 export interface LogEntry {
+  /** Its id, one more than that of the entry before it. */
   readonly id: bigint
+  /** Milliseconds since 1970. */
   readonly time: number
+  /** What was to be done, as `append()` got it. */
   readonly method: string
+  /** With what, as `append()` got it. */
   readonly params: JsonValue
 }
 
 /** What `start()` found. */
 export interface LogStart {
-  /** First and last id in the log; both 0n if it is empty. */
+  /** First id in the log; 0n if it is empty. */
   readonly firstId: bigint
+  /** Last id in the log; 0n if it is empty. */
   readonly lastId: bigint
   /** A torn tail that was cut: what a crash left half written and nobody was told to be durable. */
-  readonly cut?: { readonly segment: string; readonly offset: number; readonly bytes: number }
+  readonly cut?: {
+    /** Path of the segment's file. */
+    readonly segment: string
+    /** Where it was cut, in bytes from the file's beginning. */
+    readonly offset: number
+    /** How many bytes were cut. */
+    readonly bytes: number
+  }
 }

@@ -4,7 +4,9 @@ import { hasLoneSurrogate } from '../slice/json'
 
 /** A table by its schema and its own name, both as they are, unquoted. */
 export interface TableName {
+  /** Its schema, 1 to 63 bytes of UTF-8 without NUL. */
   readonly schema: string
+  /** Its own name, 1 to 63 bytes of UTF-8 without NUL. */
   readonly name: string
 }
 

@@ -28,9 +28,11 @@ export type ColumnType =
 
 /** `as: 'number'` (int8 only) reads back as a number, checked against the safe range, instead of a bigint. */
 export interface ColumnOptions {
+  /** What int8 reads back as. Default `bigint`. */
   readonly as?: 'number' | 'bigint'
 }
 
+/** A column of a table: its name, of 1 to 63 bytes of UTF-8, its type, and how it reads back. */
 export type Column = readonly [name: string, type: ColumnType, options?: ColumnOptions]
 
 /** What a writer accepts for a column. Dates are given as `Date` or as text in ISO form. */
@@ -71,6 +73,7 @@ export type ReadValue = bigint | Uint8Array | JsonValue
 export interface RowFields {
   /** How many columns there are. */
   readonly length: number
+  /** Whether the field is NULL. */
   isNull(column: number): boolean
   /** int2, int4, int8: a number in the safe range, whatever the column's `as` says. */
   integer(column: number): number
@@ -84,6 +87,7 @@ export interface RowFields {
    * `-infinity`.
    */
   ms(column: number): number
+  /** bool: true or false. */
   bool(column: number): boolean
   /** Columns that read back as text. A text that is the row's before is the same string, not a copy. */
   text(column: number): string
@@ -91,7 +95,9 @@ export interface RowFields {
   value(column: number): ReadValue
 }
 
+/** Writes the rows of one table of a slice. Made by `slice.table()`, in the child. */
 export interface TableWriter<C extends readonly Column[]> {
+  /** The table's name in the slice. */
   readonly name: string
   /**
    * Writes one row. Throws `ERR_INVALID_VALUE`, naming table, row and column, for what the column cannot hold.
@@ -108,6 +114,7 @@ export interface TableWriter<C extends readonly Column[]> {
 /** The bytes of a blob: an ArrayBuffer or a view of one, or a list of these, which are written one after the other. */
 export type BlobData = ArrayBufferLike | ArrayBufferView | readonly (ArrayBufferLike | ArrayBufferView)[]
 
+/** How a blob is written. */
 export interface BlobOptions {
   /**
    * For memory of an `Arena`: the child gives its pages back once they are written, so that the parent need not copy them any
@@ -126,44 +133,75 @@ export interface BlobSink {
   end(): void
 }
 
-/** What `write(slice)` gets in the child. */
+/** What takes a blob piece by piece, such as an arena's `receive()` and its tables. */
+export interface BlobReceiver {
+  /** Told how many bytes the blob has, when it begins. Returns what takes them. */
+  readonly pieces: (bytes: number) => BlobSink
+}
+
+/**
+ * What `write(slice)` gets in the child. Every method throws `ERR_INVALID_STATE` once the slice could not be written.
+ */
 export interface SliceWriter {
-  /** Begins a table. Names are at most 63 bytes of UTF-8; each table is opened once. */
+  /**
+   * Begins a table of 1 to 1,600 columns. Names are 1 to 63 bytes of UTF-8; each table is opened once, and a slice has
+   * 10,000 tables at most. Throws `ERR_INVALID_VALUE`.
+   */
   table<const C extends readonly Column[]>(name: string, columns: C): TableWriter<C>
-  /** Writes bytes under a name, straight from where they are: they are copied only to be compressed. */
+  /**
+   * Writes bytes under a name, straight from where they are: they are copied only to be compressed. Names as for tables;
+   * a slice has 10,000 blobs at most. Throws `ERR_INVALID_VALUE`.
+   */
   blob(name: string, data: BlobData, options?: BlobOptions): void
   /**
    * Sets a value of the trailer, where readers find it without reading the rows. A function is called for it at once, but
-   * never in the warm-up: give one for a value that takes long to compute, such as a digest of the whole state.
+   * never in the warm-up: give one for a value that takes long to compute, such as a digest of the whole state. All
+   * values together have at most 1 MiB of JSON. Throws `ERR_INVALID_VALUE`.
    */
   set(key: string, value: JsonValue | (() => JsonValue)): void
 }
 
+/**
+ * How the frames of a slice are compressed. `zstd` needs Node 22.15, 23.8 or newer: `ERR_UNSUPPORTED_PLATFORM`
+ * elsewhere.
+ */
 export type Codec = 'none' | 'gzip' | 'zstd'
 
+/** What the trailer of a slice says of a table. */
 export interface TableSummary {
+  /** The table's name in the slice. */
   readonly name: string
+  /** Rows of the table. */
   readonly rows: number
 }
 
+/** What the trailer of a slice says of a blob. */
 export interface BlobSummary {
+  /** The blob's name in the slice. */
   readonly name: string
+  /** Length of the blob, before compression. */
   readonly bytes: number
 }
 
 /** First frame of a slice: who it is and what the parent knew at the fork. */
 export interface SliceHeader {
+  /** Version of the byte format, 1 so far. */
   readonly formatVersion: number
+  /** Id of the slice, as its store gave it. */
   readonly sliceId: bigint
   /** What `meta()` returned in the parent at the fork's instant; bigints in it are kept exactly. */
   readonly meta: SliceMeta
+  /** How the frames that follow are compressed. */
   readonly codec: Codec
 }
 
 /** Last frame of a slice. */
 export interface SliceTrailer {
+  /** Rows of all tables together. */
   readonly rows: number
+  /** The tables, in the order in which they were written. */
   readonly tables: readonly TableSummary[]
+  /** The blobs, in the order in which they were written. */
   readonly blobs: readonly BlobSummary[]
   /** What `slice.set` said. */
   readonly values: { readonly [key: string]: JsonValue }
@@ -175,6 +213,7 @@ export interface SliceTrailer {
 
 /** `position` is where replay of the operation log starts, 0n to 2^63 - 1; other keys are the user's. */
 export interface SliceMeta {
+  /** Id of the last operation that the state holds: replay starts with the one after it. */
   readonly position?: bigint | undefined
   readonly [key: string]: JsonValue | bigint | undefined
 }

@@ -1,13 +1,13 @@
 import { type ForksnapError, isForksnapError } from '../errors'
 import type { SliceInfo, SliceSource, SliceStore } from './store'
 
+/** Which slices `openNewest` looks at. */
 export interface OpenNewestOptions {
   /** Told of each damaged slice that was passed over, newest first. */
   onBroken?(info: SliceInfo, error: ForksnapError): void
   /**
    * Slices of epochs before this one do not count: a reset began the later epoch, and their state must not come back.
-   * Default: the store's
-   * `resetEpoch` if it has one, else its epoch.
+   * Default: the store's `resetEpoch` if it has one, else its epoch.
    */
   readonly fromEpoch?: bigint
 }

@@ -7,6 +7,7 @@ import type { Codec } from '../slice/types'
 import { checkKeepPolicy, type KeepPolicy } from './retention'
 import type { Layout } from './postgres-layout'
 
+/** How a PostgresStore stores slices. */
 export interface PostgresStoreOptions {
   /** A `postgres://` URL, or what `pg` takes: host, port, database, user, password (or a function for it), ssl. */
   readonly connection: PostgresConnection
@@ -22,7 +23,12 @@ export interface PostgresStoreOptions {
    */
   readonly tables?: { readonly [table: string]: string | TableName }
   /** The keys of `meta()` that go into `slice_history`. Default `{ orderId: 'orderId', tradeId: 'tradeId' }`. */
-  readonly history?: { readonly orderId?: string; readonly tradeId?: string }
+  readonly history?: {
+    /** The key whose value goes into the column `end_order_id`. */
+    readonly orderId?: string
+    /** The key whose value goes into the column `end_trade_id`. */
+    readonly tradeId?: string
+  }
   /** What `prune()` keeps. Default `{ count: 3 }`; `{}` keeps everything. */
   readonly keep?: KeepPolicy
   /** Take the place of an owner that still lives: it gets `ERR_FENCED`. Default false: `ERR_LOCKED`. */
@@ -39,6 +45,7 @@ export interface PostgresStoreOptions {
    * counts as saved once its file is durable. Default false.
    */
   readonly spool?: boolean
+  /** Where the files of the spool are; needed with `spool`. One directory belongs to one store. */
   readonly spoolDirectory?: string
   /** How the child compresses the files of the spool. Default `none`. */
   readonly spoolCodec?: Codec

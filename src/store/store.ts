@@ -13,6 +13,9 @@ import type {
  * A store keeps slices. The flow of a slice through it is: `create()` in the parent gives a sink with a descriptor, the
  * child writes the stream into that descriptor, the parent sees the child's clean end and calls `commit()`, and only
  * then is the slice listed. A sink that is cancelled, or whose process dies, leaves nothing that anybody would list.
+ *
+ * Beside what is said of each method, all of them may reject with `ERR_STORE_FAILED`, and those that change something
+ * with `ERR_INVALID_STATE` before `start()` and with `ERR_FENCED` once another owner has taken over.
  */
 export interface SliceStore {
   /** Short name for messages: `file`, `postgres`, `command`. */
@@ -37,7 +40,7 @@ export interface SliceStore {
   list(): Promise<SliceInfo[]>
   /** Opens a published slice for reading. Throws `ERR_SLICE_NOT_FOUND`, `ERR_SLICE_CORRUPT`, `ERR_SLICE_VERSION`. */
   open(sliceId: bigint): Promise<SliceSource>
-  /** Removes a published slice, durably. */
+  /** Removes a published slice, durably. Throws `ERR_SLICE_NOT_FOUND`. */
   remove(sliceId: bigint): Promise<void>
   /** Begins a new epoch, durably: slices of older epochs are never the newest again. Returns the new epoch. */
   beginEpoch(): Promise<bigint>
@@ -50,7 +53,9 @@ export interface SliceStore {
   close(): Promise<void>
 }
 
+/** The place for one slice, from `create()` to `commit()` or `cancel()`. */
 export interface SliceSink {
+  /** Id that the slice will have. */
   readonly sliceId: bigint
   /** Descriptor that the child writes to. The parent owns and closes it. */
   readonly fd: number
@@ -75,22 +80,38 @@ export interface SliceSink {
   cancel(): Promise<void>
 }
 
+/** How a child writes the stream that a sink is to get. */
 export interface SliceWriting {
+  /** How frames are compressed. */
   readonly codec: Codec
   /** Have the disk begin with the data after this many bytes, so that the last fsync is short; 0 = never. */
   readonly syncEveryBytes: number
   /** A first column that the child writes with the same value in every row (`slice_id`). */
-  readonly constantColumn?: { readonly name: string; readonly type: 'int8'; readonly value: bigint }
+  readonly constantColumn?: {
+    /** Its name. */
+    readonly name: string
+    /** Its type. */
+    readonly type: 'int8'
+    /** The value of every row. */
+    readonly value: bigint
+  }
 }
 
+/** A published slice, as `list()` tells of it. */
 export interface SliceInfo {
+  /** Id of the slice. Ids rise within a store. */
   readonly sliceId: bigint
+  /** The epoch in which it was written. */
   readonly epoch: bigint
   /** From `meta().position`; 0n where the user gives none. */
   readonly position: bigint
+  /** Rows of all its tables. 0 where the slice is damaged. */
   readonly rows: number
+  /** Length of the slice's stream. */
   readonly bytes: number
+  /** When it was made, by the clock: for retention by age, never for the order. */
   readonly createdAt: Date
+  /** What `meta()` returned at the fork's instant. */
   readonly meta: SliceMeta
   /** Where it is, for people: a path, a table. */
   readonly location: string
@@ -98,30 +119,42 @@ export interface SliceInfo {
 
 /** Called in the order of the stream. A table's rows come only after their checksum has been verified. */
 export interface SliceHandlers {
+  /** The first frame, once. */
   header?(header: SliceHeader): void
+  /** A table begins. */
   table?(name: string, columns: readonly Column[]): void
   /** Asked after `table`: a function that it returns takes the rows of this table in place of `row`. See `RowFields`. */
   fields?(table: string, columns: readonly Column[]): ((fields: RowFields) => void) | undefined
   /** One call per row. The array is the callee's to keep. */
   row?(table: string, values: ReadValue[]): void
+  /** A table has ended, after so many rows. */
   tableEnd?(name: string, rows: number): void
+  /** A whole blob, verified. */
   blob?(name: string, data: Uint8Array): void
   /**
    * Asked when a blob begins: what is to take it piece by piece, so that it is never in memory a second time. Undefined:
    * `blob` gets the whole of it.
    */
   pieces?(name: string, bytes: number): BlobSink | undefined
+  /** How far the reading is, in bytes as the store counts them: `bytesTotal` is the slice's `info.bytes`. */
   progress?(bytesRead: number, bytesTotal: number): void
 }
 
+/** A published slice that is open for reading. */
 export interface SliceSource {
+  /** What `list()` tells of it. */
   readonly info: SliceInfo
+  /** The first frame, read and checked. */
   readonly header: SliceHeader
   /** The trailer, read and checked without reading the rows. */
   readonly trailer: SliceTrailer
-  /** Reads the whole slice through the handlers, yielding to the event loop; resolves with the verified trailer. */
+  /**
+   * Reads the whole slice through the handlers, yielding to the event loop; resolves with the verified trailer. Throws
+   * `ERR_SLICE_CORRUPT`, `ERR_STORE_FAILED`, and what a handler throws.
+   */
   read(handlers: SliceHandlers): Promise<SliceTrailer>
-  /** Reads everything and checks every checksum without decoding a row. */
+  /** Reads everything and checks every checksum without decoding a row. Throws `ERR_SLICE_CORRUPT`, `ERR_STORE_FAILED`. */
   verify(): Promise<SliceTrailer>
+  /** Lets go of whatever it has open. Idempotent. */
   close(): Promise<void>
 }
