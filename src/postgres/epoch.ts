@@ -89,9 +89,12 @@ export class Owner {
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
   }
 
-  /** The second half of `acquire`, in the session that holds the lock: as long as it stands, so does the lock. */
-  static async begin(session: Session, options: OwnerOptions): Promise<Owner> {
-    return new Owner(options, await raise(session, options, randomUUID(), false))
+  /**
+   * The second half of `acquire`, in the session that holds the lock: as long as it stands, so does the lock. The epoch is
+   * higher than `above`, too, for what carries epochs of a database that was lost or set back.
+   */
+  static async begin(session: Session, options: OwnerOptions, above = 0n): Promise<Owner> {
+    return new Owner(options, await raise(session, options, randomUUID(), { reset: false, above }))
   }
 
   /**
@@ -133,7 +136,7 @@ export class Owner {
   async reset(session: Session): Promise<bigint> {
     const row = await session.transaction('begin an epoch', async () => {
       await this.check(session)
-      return raise(session, this.#options, this.#token, true)
+      return raise(session, this.#options, this.#token, { reset: true, above: 0n })
     })
     return this.#adopt(row)
   }
@@ -187,20 +190,21 @@ export function epochTable(schema: string): TableName {
 
 const EPOCH_COLUMNS = 'name text PRIMARY KEY, owner text NOT NULL, epoch bigint NOT NULL, reset_epoch bigint NOT NULL'
 
-/** The first owner of all begins epoch 1. */
+/** The first owner of all begins epoch 1, or the one after `above`. */
 async function raise(
   session: Session,
   { schema, name }: OwnerOptions,
   token: string,
-  reset: boolean,
+  { reset, above }: { readonly reset: boolean; readonly above: bigint },
 ): Promise<EpochRow> {
   const table = quoteTable(epochTable(schema))
   const text = `
-    INSERT INTO ${table} AS e (name, owner, epoch, reset_epoch) VALUES ($1, $2, 1, 1)
-    ON CONFLICT (name) DO UPDATE SET owner = $2, epoch = e.epoch + 1,
+    INSERT INTO ${table} AS e (name, owner, epoch, reset_epoch) VALUES ($1, $2, $4::bigint + 1, 1)
+    ON CONFLICT (name) DO UPDATE SET owner = $2, epoch = greatest(e.epoch, $4::bigint) + 1,
       reset_epoch = CASE WHEN $3 THEN e.epoch + 1 ELSE e.reset_epoch END
     RETURNING owner, epoch, reset_epoch`
-  const { rows } = await session.query<EpochRow & Record<string, unknown>>('begin an epoch', text, [name, token, reset])
+  const values = [name, token, reset, String(above)]
+  const { rows } = await session.query<EpochRow & Record<string, unknown>>('begin an epoch', text, values)
   return rows[0]
 }
 

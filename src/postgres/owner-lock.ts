@@ -26,13 +26,13 @@ export class OwnerLock {
     await this.#turns.run(() => this.#taken())
   }
 
-  /** Takes the lock if it is not held yet, and begins an epoch. The lock is then the result's. */
-  begin(): Promise<OwnerSession> {
+  /** Takes the lock if it is not held yet, and begins an epoch higher than `above`. The lock is then the result's. */
+  begin(above?: bigint): Promise<OwnerSession> {
     return this.#turns.run(async () => {
       const session = await this.#taken()
       this.#session = undefined
       try {
-        return new OwnerSession(await Owner.begin(session, this.#options), session, this.#connect)
+        return new OwnerSession(await Owner.begin(session, this.#options, above), session, this.#connect)
       } catch (error) {
         await session.close()
         throw error

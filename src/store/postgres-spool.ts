@@ -59,20 +59,22 @@ export class Spool {
     return this.#options.directory
   }
 
-  /** Takes the directory's lock. Resolves with the highest slice id in it. Loading begins with `wake`. */
-  async start(): Promise<bigint> {
+  /** Takes the directory's lock. Resolves with the highest id and epoch of its slices, or 0n. Loading begins with `wake`. */
+  async start(): Promise<{ readonly sliceId: bigint; readonly epoch: bigint }> {
     await makeDirectory(this.directory)
     await checkDirectory(this.directory)
     const lock = await DirectoryLock.acquire(this.directory)
     try {
       await removeStrayTemps(this.directory)
-      const highest = await highestSliceId(this.directory)
+      const sliceId = await highestSliceId(this.directory)
+      // The newest comes first, and epochs go before all else.
+      const epoch = (await readEntries(this.directory))[0]?.epoch ?? 0n
       // Who gave a slice its name, or removed one, may have been killed before that was durable.
       await syncStep('store.postgres.spool.start.directory-sync', () => fsyncDirectory(this.directory))
       this.#lock = lock
       this.#closing = new AbortController()
       this.fenced = undefined
-      return highest
+      return { sliceId, epoch }
     } catch (error) {
       await lock.release()
       throw error

@@ -124,10 +124,11 @@ export class PostgresStore implements SliceStore {
   async #begin(): Promise<void> {
     const { layout } = this.#options
     // The directory's lock may be refused too, and the epoch is the last to be begun.
-    const spooledId = await this.#spool?.start()
-    this.#control = new StoreOwner(await this.#lock.begin())
+    const spooled = await this.#spool?.start()
+    // The database may be another one, or an older state of it: what waits must not count as newer than all to come.
+    this.#control = new StoreOwner(await this.#lock.begin(spooled?.epoch))
     const session = await this.#connected()
-    await raiseIds(session, layout, spooledId ?? 0n)
+    await raiseIds(session, layout, spooled?.sliceId ?? 0n)
     if (this.#spool !== undefined) await this.#reserveIds(session)
   }
 

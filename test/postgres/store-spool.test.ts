@@ -94,6 +94,24 @@ describeUnless(reasonAgainstPostgres, 'PostgresStore with a spool', () => {
     expect(next.sliceId).toBeGreaterThan(ids[1])
   })
 
+  it('begins an epoch above those of what waits, whatever the database says: what comes is newer', async () => {
+    for (let epoch = 1; epoch < 3; epoch++) await (await started()).close()
+    await sql('CREATE TABLE numbers (wrong int)')
+    const lost = await started()
+    expect(lost.epoch).toBe(3n)
+    await publishInto(lost, numbers(1), { position: 7n })
+    await lost.close()
+    expect(waiting()).toHaveLength(1)
+    database = await cluster.createDatabase()
+    const store = await started({ keep: { count: 1 } })
+    expect(store.epoch).toBe(4n)
+    await loaded(1)
+    const next = await publishInto(store, numbers(1), { position: 1n })
+    await until(() => sql(`SELECT 1 FROM forksnap_slice WHERE slice_id = ${next.sliceId}`))
+    await emptied()
+    expect((await store.list())[0].sliceId).toBe(next.sliceId)
+  })
+
   it('keeps only as many files as the policy allows, and drops what a reset made void', async () => {
     const store = await started({ keep: { count: 2 } })
     cluster.stop('immediate')
