@@ -39,7 +39,7 @@ class CollapseWork : public Napi::AsyncWorker {
       : Napi::AsyncWorker(callback, "forksnap:collapse"), budget_ns_(static_cast<uint64_t>(budget_ms * 1e6)) {}
 
   void Execute() override {
-    static const auto collapse = Find<Collapse>("forksnap_packed_heap_collapse");
+    static const auto collapse = Find<Collapse>("forksnap_packed_heap_collapse_2");
     state_ = collapse == nullptr ? kUnsupported : collapse(budget_ns_, figures_);
   }
 

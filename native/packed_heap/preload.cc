@@ -303,7 +303,7 @@ FORKSNAP_EXPORT bool forksnap_packed_heap_stats(uint64_t figures[4]) noexcept {
 // Makes pages huge for `budget_ns`, one at least; fills in how many were made, how many were refused, and the longest
 // that one took, in ns: in all, and on a processor. Returns 0 when there are more, 1 when all have been seen, 2 when
 // the kernel cannot do it.
-FORKSNAP_EXPORT int forksnap_packed_heap_collapse(uint64_t budget_ns, uint64_t figures[4]) noexcept {
+FORKSNAP_EXPORT int forksnap_packed_heap_collapse_2(uint64_t budget_ns, uint64_t figures[4]) noexcept {
   for (int i = 0; i < 4; ++i) figures[i] = 0;
   if (!region.reserved()) return 2;
   const PackedRegion::Collapsed result = region.Collapse(budget_ns);
