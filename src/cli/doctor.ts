@@ -28,7 +28,7 @@ interface Options {
   readonly slices?: string
   readonly log?: string
   readonly postgres?: string
-  readonly schema: string
+  readonly schema?: string
   readonly root?: string
   readonly strict?: true
   readonly json?: true
@@ -41,7 +41,7 @@ export function addDoctor(command: Command): void {
     .option('--slices <directory>', 'where the slices go')
     .option('--log <directory>', 'where the operation log goes')
     .option('--postgres <url>', 'the database; give the password by PGPASSWORD or ~/.pgpass')
-    .option('--schema <name>', 'schema of the tables in the database', 'public')
+    .option('--schema <name>', 'schema of the tables in the database (default: public)')
     .option('--root <directory>', 'read /proc, /sys and /etc below this directory')
     .option('--strict', 'a warning counts as a failure')
     .addHelpText('after', HELP)
@@ -67,13 +67,14 @@ async function doctor(options: Options): Promise<void> {
 async function subjectOf(options: Options): Promise<Subject> {
   const { pid = 'self', slices, log, postgres, schema, root } = options
   if (postgres !== undefined && !isPostgresUrl(postgres)) throw new UsageError('--postgres needs a postgres:// URL')
+  if (postgres === undefined && schema !== undefined) throw new UsageError('--schema belongs to --postgres')
   if (root !== undefined && (await placeOf(root)).kind !== 'directory') throw new UsageError(`${root} is no directory`)
   const system = new System(root)
   if (pid !== 'self' && system.text(`/proc/${pid}/status`) === undefined)
     throw new Problem(`There is no process ${pid}`)
   const own = pid === 'self' ? undefined : residentBytes(system, pid)
   const stateBytes = options.stateBytes ?? own
-  return { system, pid, stateBytes, resident: pid !== 'self', slices, log, postgres, schema }
+  return { system, pid, stateBytes, resident: pid !== 'self', slices, log, postgres, schema: schema ?? 'public' }
 }
 
 const STYLES: { readonly [status in Status]: readonly Style[] } = {

@@ -156,6 +156,7 @@ describe('the other settings of a machine', () => {
     ['a drop-in', 'systemd', { ...unit('KillMode=process\n'), ...dropIn }, 'ok', /KillMode=mixed/],
     ['a unit that is not there', 'systemd', IN_SERVICE, 'skipped', /not found/],
     ['few processes left', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '20\n', [`${SERVICE}/pids.current`]: '15\n' }, 'fail', /15 of 20/], // prettier-ignore
+    ['few processes left in the group above', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '1000\n', [`${SERVICE}/pids.current`]: '5\n', [`${dirname(SERVICE)}/pids.max`]: '20\n', [`${dirname(SERVICE)}/pids.current`]: '15\n' }, 'fail', /15 of 20 .*system.slice exist/], // prettier-ignore
     ['few processes left, v1', 'limit-processes', { ...V1, '/sys/fs/cgroup/pids/pids.max': '20\n', '/sys/fs/cgroup/pids/pids.current': '15\n' }, 'fail', /15 of 20/], // prettier-ignore
     ['a heap beyond the limit', 'heap-limit', limited('/sys/fs/cgroup', 1, 0), 'skipped', /cannot be read/],
   ])('%s', async (_name, id, files, status, found) => {

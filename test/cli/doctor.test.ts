@@ -158,6 +158,28 @@ describe('directories', () => {
     expect(checks['disk-log'].found).toContain('ERR_UNSAFE_PATH')
   })
 
+  it('slices that cannot be listed fail one check, and the others are told', async () => {
+    const slices = join(folder, 'odd')
+    mkdirSync(slices, { mode: 0o700 })
+    writeFileSync(join(slices, 'epoch'), 'none', { mode: 0o600 })
+    const { checks } = await doctor(['--slices', slices])
+    expect(checks['disk-slices']).toMatchObject({
+      status: 'fail',
+      found: expect.stringContaining('holds no epoch') as string,
+    })
+    expect(checks.postgres.status).toBe('skipped')
+  })
+
+  itUnless(reasonAgainstOwnUser, 'where this user may not look', async () => {
+    const paths = ['slices', 'log'].map((name) => join(folder, name))
+    const answer = await doctor(['--slices', paths[0], '--log', paths[1]], { before: asOwnUser })
+    expect(statuses(answer, 'disk-slices', 'disk-log', 'disk-shared')).toEqual({
+      'disk-slices': 'fail',
+      'disk-log': 'fail',
+      'disk-shared': 'skipped',
+    })
+  })
+
   const TMPFS = 0x01021994
   const memory = '/dev/shm'
   const reason = statfsSync(memory, { bigint: false }).type === TMPFS ? null : 'without a tmpfs'

@@ -50,6 +50,7 @@ it.each([
   { args: ['list', '.', '--name', 'other'], says: '--name belongs to a postgres:// URL' },
   { args: ['verify', '.', '--schema', 'other'], says: '--schema belongs to a postgres:// URL' },
   { args: ['doctor', '--state-bytes', 'much'], says: 'such as 500MB' },
+  { args: ['doctor', '--schema', 'other'], says: '--schema belongs to --postgres' },
 ])('wrong usage is told on standard error and ends with 2: $args', async ({ args, says }) => {
   expect(await inPipe(args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(says) as string })
 })

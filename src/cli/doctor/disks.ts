@@ -40,7 +40,8 @@ export async function checkDirectoryOf(kind: Kind, { slices, log, stateBytes }: 
   if (type === TMPFS)
     return check.fail(`${found}, which is in memory (tmpfs)`, 'use a disk: what is here is gone after a restart')
   if (files > 0 && ffree === 0) return check.fail(`${found}, but no inode is left`, 'remove files')
-  const needed = kind === 'slices' ? await sliceBytes(directory, stateBytes) : 0
+  const needed = kind === 'slices' ? await sliceBytes(directory, stateBytes).catch(messageOf) : 0
+  if (typeof needed === 'string') return check.fail(needed, 'see "forksnap list" of the directory')
   const mend = 'free some space, or use a larger disk'
   if (free < needed) return check.fail(`${found}, and a slice needs about ${bytesText(needed)}`, mend)
   if (free < 2 * needed || free < blocks * bsize * FREE_PART_MIN) return check.warn(found, mend)
@@ -68,11 +69,20 @@ const SHARED_WHY =
 export function checkSharedDisk({ slices, log }: Subject): Check {
   const check = judge('disk-shared', SHARED_WHY)
   if (slices === undefined || log === undefined) return check.skipped('give --slices DIRECTORY and --log DIRECTORY')
-  const [a, b] = [slices, log].map((path) => statSync(path, { throwIfNoEntry: false })?.dev)
-  if (a === undefined || b === undefined) return check.skipped('one of the two does not exist')
+  const [a, b] = [slices, log].map(deviceOf)
+  if (a === undefined || b === undefined) return check.skipped('one of the two is not there, or cannot be reached')
   if (a !== b) return check.ok('slices and log are on two file systems')
   return check.warn(
     'slices and log are on one file system',
     'put the log on a disk of its own, or keep a copy of the slices elsewhere',
   )
+}
+
+/** Why a directory cannot be reached is told by the check of that directory. */
+function deviceOf(path: string): number | undefined {
+  try {
+    return statSync(path).dev
+  } catch {
+    return undefined
+  }
 }

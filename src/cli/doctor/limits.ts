@@ -37,13 +37,20 @@ export function checkProcesses({ system, pid }: Subject): Check {
   return limit - used < PROCESSES_LEFT ? check.fail(found, mend) : check.ok(found)
 }
 
-function pidsGroup(system: System, pid: string) {
-  for (const folder of cgroupOf(system, pid, 'pids')?.folders ?? []) {
+interface PidsGroup {
+  readonly folder: string
+  readonly limit: number
+  readonly used: number
+}
+
+/** Of the groups with a limit that in which the fewest are left: an outer one may be fuller than the process's own. */
+function pidsGroup(system: System, pid: string): PidsGroup | undefined {
+  const groups = (cgroupOf(system, pid, 'pids')?.folders ?? []).flatMap((folder): PidsGroup[] => {
     const limit = system.number(join(folder, 'pids.max')) ?? Infinity
     const used = system.number(join(folder, 'pids.current'))
-    if (limit !== Infinity && used !== undefined) return { folder, limit, used }
-  }
-  return undefined
+    return limit === Infinity || used === undefined ? [] : [{ folder, limit, used }]
+  })
+  return groups.sort((a, b) => a.limit - a.used - (b.limit - b.used))[0]
 }
 
 function statusField(system: System, pid: string, name: string): string | undefined {

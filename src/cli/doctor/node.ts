@@ -31,7 +31,7 @@ export function checkAddon({ system }: Subject): Check {
     if (!isForksnapError(error)) throw error
     return check.fail(
       error.message,
-      'npm run build:native, with Python and a C++ compiler, or install the prebuilt package',
+      'see docs/packaging.md: what is delivered ready-built, and how to build it elsewhere',
     )
   }
 }

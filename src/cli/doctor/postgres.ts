@@ -10,7 +10,6 @@ interface Facts {
   readonly standby: boolean
   readonly fsync: string
   readonly full_page_writes: string
-  readonly synchronous_commit: string
   readonly schema: boolean
   readonly may_create: boolean | null
 }
@@ -18,7 +17,6 @@ interface Facts {
 const ASK = `
   SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS standby, current_setting('fsync') AS fsync,
          current_setting('full_page_writes') AS full_page_writes,
-         (SELECT setting FROM pg_settings WHERE name = 'synchronous_commit') AS synchronous_commit,
          to_regnamespace(quote_ident($1)) IS NOT NULL AS schema,
          CASE WHEN to_regnamespace(quote_ident($1)) IS NOT NULL
               THEN has_schema_privilege(to_regnamespace(quote_ident($1)), 'CREATE') END AS may_create`
