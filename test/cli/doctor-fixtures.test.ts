@@ -175,6 +175,7 @@ describe('another process', () => {
   it.each<[name: string, id: string, files: Files, status: string, found: RegExp]>([
     ['the options of its script are not its own', 'node-flags', of(server), 'ok', /no options/],
     ['its command line', 'node-flags', of(['-r', 'forksnap/worker', '--no-addons', ...server]), 'fail', /--no-addons/],
+    ['a value that is no script', 'node-flags', of(['--env-file', '.env', '--no-addons', ...server]), 'fail', /--no-addons/], // prettier-ignore
     [
       'its NODE_OPTIONS',
       'node-flags',

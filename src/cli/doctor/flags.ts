@@ -17,7 +17,13 @@ export function flagsOf(system: System, pid: string): Flags | undefined {
   return parse([...words(options.slice('NODE_OPTIONS='.length)), ...own])
 }
 
-const WITH_VALUE = new Set(['-r', '--require', '--import', '--loader', '-C', '--conditions', '--max-old-space-size'])
+/** Options whose value may be the next word, those that servers are started with. */
+const WITH_VALUE = new Set([
+  ...['-r', '--require', '--import', '--loader', '--experimental-loader', '-C', '--conditions', '--max-old-space-size'],
+  ...['--env-file', '--env-file-if-exists', '--title', '--unhandled-rejections', '--disable-warning', '--v8-pool-size'],
+  ...['--diagnostic-dir', '--report-dir', '--report-directory', '--redirect-warnings', '--heapsnapshot-signal'],
+  ...['--max-http-header-size', '--dns-result-order', '--openssl-config', '--icu-data-dir', '--trace-event-categories'],
+])
 
 function takesValue(arg: string | undefined): boolean {
   return arg !== undefined && WITH_VALUE.has(arg)
