@@ -54,10 +54,11 @@ export function standardOutput(): Output {
 export function fileOutput(path: string, replace: boolean): Output {
   if (!replace && existsSync(path)) throw taken(path)
   const part = `${path}.part-${process.pid}`
-  const fd = openSync(part, 'wx', FILE_MODE)
-  const buffered = new Buffered(fdTarget(fd))
   const remove = (): void => rmSync(part, { force: true })
+  // Before there is anything to remove: a signal may come as soon as there is.
   const forget = onInterrupt(remove)
+  const fd = openPart(part, forget)
+  const buffered = new Buffered(fdTarget(fd))
   return {
     text: (text) => buffered.text(text),
     bytes: (bytes) => buffered.bytes(bytes),
@@ -73,6 +74,15 @@ export function fileOutput(path: string, replace: boolean): Output {
       remove()
       forget()
     },
+  }
+}
+
+function openPart(path: string, failed: () => void): number {
+  try {
+    return openSync(path, 'wx', FILE_MODE)
+  } catch (error) {
+    failed()
+    throw error
   }
 }
 
