@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** The package as it is where no addon has been built: copied without `build/`, and imported by its name. */
 
@@ -16,7 +16,9 @@ beforeAll(() => {
   cpSync(join(root, 'dist', 'src'), join(target, 'dist', 'src'), { recursive: true })
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: object }
   for (const name of Object.keys(dependencies)) {
-    symlinkSync(join(root, 'node_modules', name), join(directory, 'node_modules', name))
+    const link = join(directory, 'node_modules', name)
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(join(root, 'node_modules', name), link)
   }
 })
 
