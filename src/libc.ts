@@ -1,5 +1,5 @@
-/** Whether this process runs on the GNU C library; false with musl, and where the system has neither. */
-export function usesGlibc(): boolean {
+/** The version of the GNU C library that this process runs on; undefined with musl, and where the system has neither. */
+export function glibcVersion(): string | undefined {
   // Node's types of this version do not know the option yet.
   const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report
   const excludeNetwork = report.excludeNetwork ?? false
@@ -7,5 +7,9 @@ export function usesGlibc(): boolean {
   report.excludeNetwork = true
   const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
   report.excludeNetwork = excludeNetwork
-  return header.glibcVersionRuntime !== undefined
+  return header.glibcVersionRuntime
+}
+
+export function usesGlibc(): boolean {
+  return glibcVersion() !== undefined
 }

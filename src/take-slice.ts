@@ -30,7 +30,7 @@ export interface TakeHooks {
   progress(progress: Progress, sliceId: bigint): void
   busy(event: { attempt: number; delayMs: number; error: unknown }): void
   cancelFailed(error: unknown): void
-  /** Told once, at the child's end or when there will be no child. */
+  /** Told at the child's end or when there will be no child; the same may be told again. */
   longestGap(ms: number): void
   /** Position of the newest slice since the last reset, 0n if there is none. */
   newestPosition(): bigint

@@ -1,24 +1,11 @@
 import { encodeCommand, parseInfo, RedisError, ReplyParser } from '../../bench/lib/compare/resp'
-import type { Sample } from '../../bench/lib/compare/method'
+import { NOTHING, type Sample } from '../../bench/lib/compare/method'
 import { methodOf } from '../../bench/lib/compare/methods'
 import { compareOptions, parseSizes } from '../../bench/lib/compare/options'
 import { type Comparison, outcomeOf, summaryOf, targetsOf } from '../../bench/lib/compare/results'
 import { reasonAgainst } from '../../bench/lib/compare/run'
 import { delayIn, rateIn, timelineOf } from '../../bench/lib/compare/turns'
 import { host } from '../../bench/lib/report'
-
-const NOTHING: Sample = {
-  pauseMs: null,
-  totalMs: null,
-  bytes: null,
-  copiedBytes: null,
-  extraBytes: null,
-  rateBefore: null,
-  rateDuring: null,
-  delayBefore: null,
-  delayDuring: null,
-  timeline: [],
-}
 
 const delay = (maxMs: number) => ({ p50Ms: 1, p99Ms: 2, p999Ms: 3, maxMs })
 

@@ -4,7 +4,7 @@ import { packageRoot } from '../../../src/addon-files'
 import { runForkFloor } from '../fork-floor'
 import { collectAll } from '../gc'
 import { dumpMappings } from '../mappings'
-import type { Sample } from './method'
+import { NOTHING, type Sample } from './method'
 import { makeOrders } from './orders'
 
 /** As after the first fork with the load in between, all pages are written again before each. */
@@ -16,13 +16,5 @@ export function measureFloor(records: number, rounds: number, folder: string): S
   const { fork_ms: forks } = runForkFloor(file, rounds, packageRoot())
   // Until here they must live.
   if (orders.length !== records) throw new Error('the orders are gone')
-  const nothing = {
-    totalMs: null,
-    bytes: null,
-    copiedBytes: null,
-    extraBytes: null,
-    rateBefore: null,
-    rateDuring: null,
-  }
-  return forks.map((pauseMs) => ({ ...nothing, pauseMs, delayBefore: null, delayDuring: null, timeline: [] }))
+  return forks.map((pauseMs) => ({ ...NOTHING, pauseMs }))
 }

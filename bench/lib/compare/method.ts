@@ -41,6 +41,20 @@ export interface Sample {
   readonly timeline: readonly TimelinePoint[]
 }
 
+/** A sample of which nothing is known. */
+export const NOTHING: Sample = {
+  pauseMs: null,
+  totalMs: null,
+  bytes: null,
+  copiedBytes: null,
+  extraBytes: null,
+  rateBefore: null,
+  rateDuring: null,
+  delayBefore: null,
+  delayDuring: null,
+  timeline: [],
+}
+
 /** What a method tells of a snapshot itself; the load and the clock tell the rest. */
 export type Taken = Pick<Sample, 'pauseMs' | 'bytes' | 'copiedBytes'> & {
   /** Where it is not from the beginning of the snapshot to now. */

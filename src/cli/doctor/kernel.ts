@@ -1,3 +1,4 @@
+import { glibcVersion } from '../../libc'
 import { type Check, judge } from './check'
 import type { Subject } from './subject'
 import type { System } from './system'
@@ -37,12 +38,4 @@ export function checkLibc(): Check {
     'this Node uses no glibc, so probably musl',
     'use an image with glibc, such as node:24-bookworm-slim',
   )
-}
-
-function glibcVersion(): string | undefined {
-  const report: NodeJS.ProcessReport & { excludeNetwork?: boolean } = process.report
-  // Else each of the machine's addresses would be looked up by name.
-  report.excludeNetwork = true
-  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
-  return header.glibcVersionRuntime
 }

@@ -13,6 +13,19 @@ function limitOf(system: System, pid: string, name: string): number | undefined 
   return soft === 'unlimited' ? Infinity : Number(soft)
 }
 
+const UNREADABLE = 'the limits of the process cannot be read here'
+
+/** Judges a limit of the process, if it can be read. */
+function judgeLimit(
+  { system, pid }: Subject,
+  check: ReturnType<typeof judge>,
+  name: string,
+  found: (limit: number) => Check,
+): Check {
+  const limit = limitOf(system, pid, name)
+  return limit === undefined ? check.skipped(UNREADABLE) : found(limit)
+}
+
 const PROCESSES_WHY =
   'A snapshot is a process more, and a database writer another one: at the limit fork() fails with EAGAIN.'
 /** The writer process, a child that is being reaped and the next one, with some room. */
@@ -26,7 +39,7 @@ export function checkProcesses({ system, pid }: Subject): Check {
     return check.fail(`${group.used} of ${group.limit} processes and threads of ${group.folder} exist`, mend)
   }
   const limit = limitOf(system, pid, 'Max processes')
-  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
+  if (limit === undefined) return check.skipped(UNREADABLE)
   if (limit === Infinity) return check.ok('no limit')
   const user = userOf(system, pid)
   // Capabilities of root override it.
@@ -74,54 +87,53 @@ const FILES_WHY =
   'Slices, segments of the log, connections of clients and of the database are open files; at the limit EMFILE fails them.'
 const [FILES_MIN, FILES_WANTED] = [64, 1024]
 
-export function checkFiles({ system, pid }: Subject): Check {
+export function checkFiles(subject: Subject): Check {
   const check = judge('limit-files', FILES_WHY)
-  const limit = limitOf(system, pid, 'Max open files')
-  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
-  const mend = 'raise it (ulimit -n, systemd: LimitNOFILE=)'
-  const found = `RLIMIT_NOFILE is ${limit === Infinity ? 'unlimited' : limit}`
-  if (limit < FILES_MIN) return check.fail(found, mend)
-  return limit < FILES_WANTED ? check.warn(found, mend) : check.ok(found)
+  return judgeLimit(subject, check, 'Max open files', (limit) => {
+    const mend = 'raise it (ulimit -n, systemd: LimitNOFILE=)'
+    const found = `RLIMIT_NOFILE is ${limit === Infinity ? 'unlimited' : limit}`
+    if (limit < FILES_MIN) return check.fail(found, mend)
+    return limit < FILES_WANTED ? check.warn(found, mend) : check.ok(found)
+  })
 }
 
 const SPACE_WHY =
   'Node reserves far more address space than it uses. Under a limit (ulimit -v) allocations and forks fail long before memory is ' +
   'short, and the heap cannot be packed.'
 
-export function checkAddressSpace({ system, pid }: Subject): Check {
+export function checkAddressSpace(subject: Subject): Check {
   const check = judge('limit-address-space', SPACE_WHY)
-  const limit = limitOf(system, pid, 'Max address space')
-  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
-  if (limit === Infinity) return check.ok('no limit')
-  return check.fail(`RLIMIT_AS is ${bytesText(limit)}`, 'remove it (ulimit -v unlimited, systemd: LimitAS=infinity)')
+  return judgeLimit(subject, check, 'Max address space', (limit) => {
+    if (limit === Infinity) return check.ok('no limit')
+    return check.fail(`RLIMIT_AS is ${bytesText(limit)}`, 'remove it (ulimit -v unlimited, systemd: LimitAS=infinity)')
+  })
 }
 
 const FILE_SIZE_WHY = 'A slice or a segment that would become longer than RLIMIT_FSIZE fails with EFBIG.'
 
-export function checkFileSize({ system, pid, stateBytes }: Subject): Check {
+export function checkFileSize(subject: Subject): Check {
   const check = judge('limit-file-size', FILE_SIZE_WHY)
-  const limit = limitOf(system, pid, 'Max file size')
-  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
-  if (limit === Infinity) return check.ok('no limit')
-  const found = `RLIMIT_FSIZE is ${bytesText(limit)}`
-  const mend = 'remove it (ulimit -f unlimited, systemd: LimitFSIZE=infinity)'
-  return stateBytes !== undefined && limit < stateBytes ? check.fail(found, mend) : check.warn(found, mend)
+  return judgeLimit(subject, check, 'Max file size', (limit) => {
+    if (limit === Infinity) return check.ok('no limit')
+    const { stateBytes } = subject
+    const found = `RLIMIT_FSIZE is ${bytesText(limit)}`
+    const mend = 'remove it (ulimit -f unlimited, systemd: LimitFSIZE=infinity)'
+    return stateBytes !== undefined && limit < stateBytes ? check.fail(found, mend) : check.warn(found, mend)
+  })
 }
 
 const CORE_WHY =
   'A server that crashes with core dumps switched on writes all of its memory to the disk: it fills up, the restart waits, and the state ' +
   'lies there. The child of a snapshot never dumps core.'
 
-export function checkCore({ system, pid }: Subject): Check {
+export function checkCore(subject: Subject): Check {
   const check = judge('limit-core', CORE_WHY)
-  const limit = limitOf(system, pid, 'Max core file size')
-  if (limit === undefined) return check.skipped('the limits of the process cannot be read here')
-  if (limit === 0) return check.ok('no core dumps')
-  const pattern = system.text('/proc/sys/kernel/core_pattern') ?? ''
-  if (pattern.startsWith('|')) return check.ok('core dumps go to a program, which has limits of its own')
-  const mend = 'ulimit -c 0 (systemd: LimitCORE=0), or let a program take the dumps, as systemd-coredump does'
-  return check.warn(
-    `RLIMIT_CORE is ${limit === Infinity ? 'unlimited' : bytesText(limit)}, and dumps become files`,
-    mend,
-  )
+  return judgeLimit(subject, check, 'Max core file size', (limit) => {
+    if (limit === 0) return check.ok('no core dumps')
+    const pattern = subject.system.text('/proc/sys/kernel/core_pattern') ?? ''
+    if (pattern.startsWith('|')) return check.ok('core dumps go to a program, which has limits of its own')
+    const size = limit === Infinity ? 'unlimited' : bytesText(limit)
+    const mend = 'ulimit -c 0 (systemd: LimitCORE=0), or let a program take the dumps, as systemd-coredump does'
+    return check.warn(`RLIMIT_CORE is ${size}, and dumps become files`, mend)
+  })
 }
