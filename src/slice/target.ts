@@ -34,10 +34,14 @@ export function fdTarget(fd: number): SliceTarget {
   }
 }
 
+/** A multiple of every system's page. */
+const PORTION_ALIGNMENT = 64 * 1024
+
 /**
  * Keeps the disk at work while the next bytes are made, which a sync in between would not: it waits for the disk, and then
  * the disk waits. There are never more than two portions on their way, so that a sync of somebody else's file, which
- * may have to wait for these, stays short.
+ * may have to wait for these, stays short. A portion ends with a whole page: the next write into a page that is on its way
+ * to the disk would wait until it is there.
  */
 class EarlyWriteBack {
   /** Bytes so far. */
@@ -49,11 +53,13 @@ class EarlyWriteBack {
 
   /** False where the system or the file has no such thing. */
   start(): boolean {
-    const { fd, written, started, before } = this
-    if (!binding().writeBack(fd, started, written - started, false)) return false
+    const { fd, started, before } = this
+    const end = this.written - (this.written % PORTION_ALIGNMENT)
+    if (end === started) return true
+    if (!binding().writeBack(fd, started, end - started, false)) return false
     if (started > before) binding().writeBack(fd, before, started - before, true)
     this.before = started
-    this.started = written
+    this.started = end
     return true
   }
 }
