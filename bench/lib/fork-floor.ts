@@ -13,6 +13,8 @@ export interface FloorMemory {
   readonly resident_bytes: number
   readonly huge_bytes: number
   readonly page_table_bytes: number
+  /** How much of it came in the order in which the measured process has it in physical memory. */
+  readonly ordered_bytes: number
   /** What could not be replayed: ranges that the program itself uses. */
   readonly skipped_bytes: number
   readonly skipped_vmas: number

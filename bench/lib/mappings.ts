@@ -8,6 +8,8 @@
  *     m <start> <length> rw-p           a mapping with its permissions, in the order of addresses
  *     r <start> <length>                a run of resident small pages of the mapping above
  *     h <start> <length>                a run of transparent huge pages of the mapping above
+ *     o <start> <length>                at the end, where the kernel tells it (root only): the small pages once more, in
+ *                                       the order in which they lie in physical memory, a run that is contiguous there a line
  *
  * Only anonymous pages are listed: `fork()` leaves file-backed and shared pages to later faults of the child. Mappings
  * marked MADV_DONTFORK are listed like the others, since a fork that works inherits them.
@@ -41,6 +43,8 @@ export interface MappingsSummary {
   /** Anonymous resident bytes, huge pages included. */
   readonly residentBytes: number
   readonly hugeBytes: number
+  /** Whether the order of the pages in physical memory is in the file. */
+  readonly physicalOrder: boolean
 }
 
 /** These belong to the kernel: every program has its own at an address of the kernel's choice. */
@@ -51,6 +55,7 @@ const RANGE_LINE = /^([0-9a-f]+)-([0-9a-f]+) ([rwxsp-]{4}) \S+ \S+ \S+ *(.*)$/
 
 const BIT_PRESENT = 0x80000000
 const BIT_FILE_OR_SHARED = 0x20000000
+const FRAME_HIGH_BITS = 0x7fffff
 
 /** Parses the text of `/proc/<pid>/smaps`; the kernel's own mappings are left out. */
 export function parseSmaps(text: string): Mapping[] {
@@ -113,6 +118,45 @@ function isHugeCandidate(start: number, end: number, resident: (address: number)
   return true
 }
 
+/** The small pages that were found so far: where each lies for the process, and where in physical memory (its frame). */
+class PhysicalOrder {
+  private readonly starts = new Set<number>()
+  private readonly addresses: number[] = []
+  private readonly frames: number[] = []
+
+  add({ kind, start, bytes }: Run, mapping: Mapping, pagemap: Buffer): void {
+    if (kind === 'huge') return
+    this.starts.add(mapping.start)
+    for (let address = start; address < start + bytes; address += PAGE_BYTES) {
+      const frame = frameOf(pagemap, (address - mapping.start) / PAGE_BYTES)
+      if (frame === 0) continue
+      this.addresses.push(address)
+      this.frames.push(frame)
+    }
+  }
+
+  /** Runs of one mapping that are contiguous in physical memory too, by their frames; none for who may not know these. */
+  runs(): { readonly start: number; readonly bytes: number }[] {
+    const { addresses, frames } = this
+    const runs: { start: number; bytes: number }[] = []
+    let nextFrame = 0
+    for (const page of Uint32Array.from(frames.keys()).sort((a, b) => frames[a] - frames[b])) {
+      const [address, frame] = [addresses[page], frames[page]]
+      const last = runs.at(-1)
+      const follows = last && last.start + last.bytes === address && frame === nextFrame && !this.starts.has(address)
+      if (follows) last.bytes += PAGE_BYTES
+      else runs.push({ start: address, bytes: PAGE_BYTES })
+      nextFrame = frame + 1
+    }
+    return runs
+  }
+}
+
+/** 0 for a process that may not know it: the kernel tells it with CAP_SYS_ADMIN only. */
+function frameOf(pagemap: Buffer, page: number): number {
+  return (pagemap.readUInt32LE(page * 8 + 4) & FRAME_HIGH_BITS) * 2 ** 32 + pagemap.readUInt32LE(page * 8)
+}
+
 /**
  * Writes the snapshot of a process (this one by default; another one must belong to the same user) to a file. Linux
  * only. A process that runs on meanwhile is caught approximately: what comes and goes during the scan may be missed.
@@ -121,13 +165,16 @@ export function dumpMappings(path: string, pid: number | 'self' = 'self'): Mappi
   const mappings = parseSmaps(readFileSync(`/proc/${pid}/smaps`, 'latin1'))
   const pagemap = openSync(`/proc/${pid}/pagemap`, 'r')
   const lines = [`forksnap-mappings 1 ${PAGE_BYTES}`]
+  const order = new PhysicalOrder()
   let residentBytes = 0
   let hugeBytes = 0
   try {
     for (const mapping of mappings) {
       lines.push(`m ${hex(mapping.start)} ${hex(mapping.end - mapping.start)} ${mapping.permissions}`)
       if (mapping.anonymousBytes === 0) continue
-      for (const run of residentRuns(mapping, readEntries(pagemap, mapping))) {
+      const entries = readEntries(pagemap, mapping)
+      for (const run of residentRuns(mapping, entries)) {
+        order.add(run, mapping, entries)
         lines.push(`${run.kind === 'huge' ? 'h' : 'r'} ${hex(run.start)} ${hex(run.bytes)}`)
         residentBytes += run.bytes
         if (run.kind === 'huge') hugeBytes += run.bytes
@@ -136,8 +183,10 @@ export function dumpMappings(path: string, pid: number | 'self' = 'self'): Mappi
   } finally {
     closeSync(pagemap)
   }
+  const ordered = order.runs()
+  for (const run of ordered) lines.push(`o ${hex(run.start)} ${hex(run.bytes)}`)
   writeFileSync(path, lines.join('\n') + '\n', { mode: 0o600 })
-  return { mappings: mappings.length, residentBytes, hugeBytes }
+  return { mappings: mappings.length, residentBytes, hugeBytes, physicalOrder: ordered.length > 0 }
 }
 
 /** The entries of a mapping; zero, which is "not resident", where the mapping has gone since it was listed. */

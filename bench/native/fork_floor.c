@@ -6,9 +6,10 @@
 // With a dash it says `ready` when all is resident, and then answers each line of its input by a line with the
 // milliseconds of one fork: `w` for one after every writable page was written again, `r` for one without.
 //
-// Pages are made resident mapping by mapping, in a random order: V8 asks for its memory at random addresses, and what
-// lies side by side in the page tables was not allocated one after the other. In the order of addresses the kernel's
-// records of the pages would follow each other in memory too, and the fork would be faster than that of V8's heap.
+// Pages are made resident in the order in which the measured process has them in physical memory, where the file tells
+// it: the kernel keeps a record of each page, in that order, and fork() visits the records in the order of addresses,
+// so that it depends on both orders whether they are found in the processor's caches. Else mapping by mapping at
+// random, as V8 asks for its memory. In the order of addresses the fork would be faster than that of V8's heap.
 //
 // The file is written by bench/lib/mappings.ts and described there. The answer (at the input's end) is one JSON object:
 //   fork_ms         milliseconds of each fork() after every writable page was written again, so that the kernel must
@@ -18,6 +19,7 @@
 //   resident_bytes  anonymous resident memory of this process at the fork, as the kernel counts it
 //   huge_bytes      how much of that is in transparent huge pages
 //   page_table_bytes  size of the page tables
+//   ordered_bytes   how much was made resident in the order of the measured process's physical memory
 //   skipped_bytes   resident bytes that were not replayed: their range is taken by this program's own mappings, or the
 //                   system refused it
 //   skipped_vmas    number of mappings that were not replayed
@@ -54,6 +56,7 @@ struct Replay {
   struct Run* runs;
   size_t run_count;
   size_t run_capacity;
+  size_t ordered_bytes;
   struct Mapping* mappings;
   size_t count;
   size_t capacity;
@@ -131,6 +134,26 @@ static void touch_in_random_order(struct Replay* replay) {
   for (size_t i = 0; i < replay->run_count; ++i) touch_run(replay, replay->runs[i].start, replay->runs[i].length);
 }
 
+// Runs in the order of physical memory are touched as they are read: those of each mapping are known by then.
+static void touch_ordered(struct Replay* replay, uintptr_t start, size_t length) {
+  size_t low = 0, high = replay->count;
+  while (low < high) {
+    const size_t middle = (low + high) / 2;
+    if (replay->mappings[middle].start <= start) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  const struct Mapping* mapping = low > 0 ? &replay->mappings[low - 1] : NULL;
+  if (!mapping || start + length > mapping->start + mapping->length) {
+    fail("a run of pages at %#zx lies outside every mapping", (size_t)start);
+  }
+  if (mapping->skipped) return;
+  touch_run(replay, start, length);
+  replay->ordered_bytes += length;
+}
+
 static void touch(struct Replay* replay, const struct Mapping* mapping, uintptr_t start, size_t length, bool huge) {
   if (start < mapping->start || start + length > mapping->start + mapping->length) {
     fail("a run of pages at %#zx lies outside its mapping", (size_t)start);
@@ -170,6 +193,10 @@ static void replay_pass(FILE* file, struct Replay* replay, bool huge_pass) {
       if (fscanf(file, " %4s", permissions) != 1 || strlen(permissions) != 4) fail("a mapping without permissions");
       if (!huge_pass) map_one(replay, start, length, permissions);
       ++next;
+      continue;
+    }
+    if (kind == 'o') {
+      if (!huge_pass) touch_ordered(replay, start, length);
       continue;
     }
     if (next == 0 || (kind != 'r' && kind != 'h')) fail("unexpected line of kind '%c'", kind);
@@ -299,6 +326,7 @@ int main(int argc, char** argv) {
   printf("\"vmas\":%zu,\"resident_bytes\":%zu,\"huge_bytes\":%zu,\"page_table_bytes\":%zu,",
          count_lines("/proc/self/maps"), kilobytes("/proc/self/smaps_rollup", "Anonymous:"),
          kilobytes("/proc/self/smaps_rollup", "AnonHugePages:"), kilobytes("/proc/self/status", "VmPTE:"));
+  printf("\"ordered_bytes\":%zu,", replay.ordered_bytes);
   printf("\"skipped_bytes\":%zu,\"skipped_vmas\":%zu}\n", replay.skipped_bytes, replay.skipped_vmas);
   return 0;
 }

@@ -104,6 +104,30 @@ onLinux('fork_floor', () => {
     expect(summary.residentBytes).toBeGreaterThan(anonymous / 2)
   })
 
+  it('makes the small pages resident in the order of physical memory, where the kernel tells it', () => {
+    const file = path.join(folder, 'order.txt')
+    const summary = dumpMappings(file)
+    const lines = readFileSync(file, 'latin1').split('\n')
+    const bytesOf = (kind: string): number =>
+      lines.reduce((sum, line) => sum + (line.startsWith(`${kind} `) ? parseInt(line.split(' ')[2], 16) : 0), 0)
+    expect(summary.physicalOrder).toBe(process.getuid?.() === 0)
+    expect(bytesOf('o')).toBe(summary.physicalOrder ? bytesOf('r') : 0)
+    const floor = replay(file, 1)
+    expect(floor.ordered_bytes + (summary.physicalOrder ? floor.skipped_bytes : 0)).toBe(bytesOf('o'))
+  })
+
+  it('refuses an ordered run that no mapping has', () => {
+    const file = path.join(folder, 'outside.txt')
+    const lines = [
+      `forksnap-mappings 1 ${PAGE_BYTES}`,
+      'm 10000000000 2000 rw-p',
+      'r 10000000000 1000',
+      'o 10000001000 2000',
+    ]
+    writeFileSync(file, lines.join('\n') + '\n')
+    expect(() => replay(file, 1)).toThrow(/outside every mapping/)
+  })
+
   function writeEmpty(): string {
     const file = path.join(folder, 'empty.txt')
     writeFileSync(file, `forksnap-mappings 1 ${PAGE_BYTES}\n`)
