@@ -25,7 +25,7 @@ import type {
   ResultCodec,
 } from './fork-job'
 import { DEFER_FULL_GC_MS, markingOver, putOffFullGcs } from './full-gc'
-import { measureLoopDelay } from './loop-delay'
+import { measureLoopDelay, readyLoopDelay, type LoopDelayMeasurement, type ReadyLoopDelay } from './loop-delay'
 import { parentCost } from './parent-cost'
 import { assertSupported } from './platform'
 import { bareChildBegan } from './huge-pages'
@@ -67,7 +67,7 @@ interface Forked<P> {
   readonly prepared: P
   readonly reaper: Reaper
   readonly costs: { readonly paused: NativeCost; readonly forked: NativeCost }
-  readonly childDelay: ReturnType<typeof measureLoopDelay>
+  readonly childDelay: LoopDelayMeasurement
 }
 
 /** The synchronous part: the caller's hook, the last look, the fork. In the child it does not return. */
@@ -77,6 +77,7 @@ function forkNow<P, V>(
   startedMs: number,
   pausedMs: number,
   parkedMs: number,
+  readyDelay: ReadyLoopDelay,
 ): Forked<P> | typeof AGAIN {
   const native = binding()
   const child = job.child ?? {}
@@ -101,7 +102,7 @@ function forkNow<P, V>(
   const { pid, lookMs, inheritMs, forkMs, restoreMs, releaseMs } = result
   const reaper = new Reaper(pid)
   const forked = native.costSoFar()
-  const childDelay = measureLoopDelay()
+  const childDelay = readyDelay.start()
   const pauseParts = { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs }
   const pauseMs = performance.now() - pausedMs
   const info = { pid, forkMs, pauseMs, pauseParts, quiesceMs: pausedMs - startedMs, parkedMs }
@@ -228,11 +229,12 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const begun = native.costSoFar()
   const page = openPage(native)
   const delay = measureLoopDelay()
+  const readyDelay = readyLoopDelay()
   // From before the fork on: marking that begins while the threads are brought to rest would go on beside the child.
   const allowFullGcs = putOffFullGcs(deferFullGcMs)
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
-    const forking = quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
+    const forking = quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs, readyDelay))
     const forked = await forking.catch((error: unknown) => {
       tellNotForked(error, performance.now() - startedMs, job.save)
       throw error
@@ -273,6 +275,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
     allowFullGcs()
     native.closePage(page)
     void delay.stop()
+    readyDelay.drop()
   }
 }
 

@@ -39,13 +39,41 @@ async function stopAndRead(histogram: IntervalHistogram): Promise<LoopDelay> {
   return result
 }
 
+/** A measurement under way. Stopping it again gives the same result. */
+export interface LoopDelayMeasurement {
+  stop(): Promise<LoopDelay>
+}
+
+export interface ReadyLoopDelay {
+  start(): LoopDelayMeasurement
+  /** Gives back what was not started; of no effect after `start`. */
+  drop(): void
+}
+
+/** Measures the event loop's delay from now until `stop`, by a native timer that fires every millisecond. */
+export function measureLoopDelay(): LoopDelayMeasurement {
+  return readyLoopDelay().start()
+}
+
 /**
- * Measures the event loop's delay from now until `stop`, by a native timer that fires every millisecond. Stopping it again
- * gives the same result.
+ * The same for who cannot wait when it begins: emptying a histogram writes all of its pages, which takes a third of a
+ * millisecond in a process that has just forked and must copy each of them.
  */
-export function measureLoopDelay(): { stop(): Promise<LoopDelay> } {
+export function readyLoopDelay(): ReadyLoopDelay {
   const histogram = idle.pop() ?? monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   histogram.reset()
+  let started: LoopDelayMeasurement | undefined
+  let dropped = false
+  return {
+    start: () => (started ??= startMeasuring(histogram)),
+    drop() {
+      if (started === undefined && !dropped) idle.push(histogram)
+      dropped = true
+    },
+  }
+}
+
+function startMeasuring(histogram: IntervalHistogram): LoopDelayMeasurement {
   histogram.enable()
   // The histogram counts from its timer's first tick on; the turn that is going on now belongs to the measurement too.
   const startedMs = performance.now()
