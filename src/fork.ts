@@ -25,7 +25,7 @@ import type {
   ResultCodec,
 } from './fork-job'
 import { DEFER_FULL_GC_MS, markingOver, putOffFullGcs } from './full-gc'
-import { measureLoopDelay, readyLoopDelay, type LoopDelayMeasurement, type ReadyLoopDelay } from './loop-delay'
+import { measureLoopDelay, readyLoopDelay } from './loop-delay'
 import { parentCost } from './parent-cost'
 import { assertSupported } from './platform'
 import { bareChildBegan } from './huge-pages'
@@ -65,9 +65,9 @@ function resultOf<P, V>(job: ForkJob<P, V>): ResultCodec<V> {
 interface Forked<P> {
   readonly info: ForkInfo
   readonly prepared: P
-  readonly reaper: Reaper
   readonly costs: { readonly paused: NativeCost; readonly forked: NativeCost }
-  readonly childDelay: LoopDelayMeasurement
+  /** The end of the pause, on the clock of `performance.now()`. */
+  readonly forkedMs: number
 }
 
 /** The synchronous part: the caller's hook, the last look, the fork. In the child it does not return. */
@@ -77,7 +77,6 @@ function forkNow<P, V>(
   startedMs: number,
   pausedMs: number,
   parkedMs: number,
-  readyDelay: ReadyLoopDelay,
 ): Forked<P> | typeof AGAIN {
   const native = binding()
   const child = job.child ?? {}
@@ -100,13 +99,11 @@ function forkNow<P, V>(
     return AGAIN
   }
   const { pid, lookMs, inheritMs, forkMs, restoreMs, releaseMs } = result
-  const reaper = new Reaper(pid)
   const forked = native.costSoFar()
-  const childDelay = readyDelay.start()
   const pauseParts = { prepareMs, lookMs, inheritMs, forkMs, restoreMs, releaseMs }
-  const pauseMs = performance.now() - pausedMs
-  const info = { pid, forkMs, pauseMs, pauseParts, quiesceMs: pausedMs - startedMs, parkedMs }
-  return { prepared, reaper, info, costs: { paused, forked }, childDelay }
+  const forkedMs = performance.now()
+  const info = { pid, forkMs, pauseMs: forkedMs - pausedMs, pauseParts, quiesceMs: pausedMs - startedMs, parkedMs }
+  return { prepared, info, costs: { paused, forked }, forkedMs }
 }
 
 const outcomeText: Record<number, string> = {
@@ -184,7 +181,7 @@ async function attend<P, V>(
   forked: Forked<P>,
 ): Promise<{ end: ChildEnd; killed: KillReason | 'aborted' | undefined }> {
   const native = binding()
-  const { reaper } = forked
+  const reaper = new Reaper(forked.info.pid)
   let killed: KillReason | 'aborted' | undefined
   const kill = (reason: KillReason | 'aborted'): void => {
     if (killed === undefined && reaper.kill('SIGKILL')) killed = reason
@@ -234,13 +231,13 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
   const allowFullGcs = putOffFullGcs(deferFullGcMs)
   try {
     const options = { deadlineMs: job.limits.quiesceMs, signal: job.signal }
-    const forking = quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs, readyDelay))
+    const forking = quiesce(options, (pausedMs, heldMs) => forkNow(job, page, startedMs, pausedMs, heldMs))
     const forked = await forking.catch((error: unknown) => {
       tellNotForked(error, performance.now() - startedMs, job.save)
       throw error
     })
-    const forkedMs = performance.now()
-    const { prepared, info, costs } = forked
+    const { prepared, info, costs, forkedMs } = forked
+    const childDelay = readyDelay.start(forkedMs)
     const { end, killed } = await attend(job, page, forked)
     const endedMs = performance.now()
     // The turns since the fork have mostly done it. Of an attempt without a fork all is left to them: another one may follow.
@@ -248,7 +245,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
     const childMs = endedMs - forkedMs
     const ended = native.costSoFar()
     allowFullGcs()
-    const childDelay = forked.childDelay.stop()
+    const measuredDelay = childDelay.stop()
     const state = native.readPage(page)
     const { rows, bytes, cowBytes } = state
     const error = childError(end, state, info.pid, killed, job)
@@ -269,7 +266,7 @@ export async function runFork<P, V>(job: ForkJob<P, V>): Promise<ForkOutcome<P, 
       bytes,
       cowBytes,
       childCost: { faults: state.faults, young: state.youngGcs, full: state.fullGcs },
-      ...parentCost([begun, costs.paused, costs.forked, ended], await childDelay),
+      ...parentCost([begun, costs.paused, costs.forked, ended], await measuredDelay),
     }
   } finally {
     allowFullGcs()

@@ -45,7 +45,8 @@ export interface LoopDelayMeasurement {
 }
 
 export interface ReadyLoopDelay {
-  start(): LoopDelayMeasurement
+  /** Measures from `sinceMs` on, on the clock of `performance.now()`: from then until now the loop has not turned. */
+  start(sinceMs?: number): LoopDelayMeasurement
   /** Gives back what was not started; of no effect after `start`. */
   drop(): void
 }
@@ -65,7 +66,7 @@ export function readyLoopDelay(): ReadyLoopDelay {
   let started: LoopDelayMeasurement | undefined
   let dropped = false
   return {
-    start: () => (started ??= startMeasuring(histogram)),
+    start: (sinceMs = performance.now()) => (started ??= startMeasuring(histogram, sinceMs)),
     drop() {
       if (started === undefined && !dropped) idle.push(histogram)
       dropped = true
@@ -73,12 +74,12 @@ export function readyLoopDelay(): ReadyLoopDelay {
   }
 }
 
-function startMeasuring(histogram: IntervalHistogram): LoopDelayMeasurement {
+function startMeasuring(histogram: IntervalHistogram, sinceMs: number): LoopDelayMeasurement {
   histogram.enable()
   // The histogram counts from its timer's first tick on; the turn that is going on now belongs to the measurement too.
   const startedMs = performance.now()
-  let firstTurnMs = 0
-  setImmediate(() => (firstTurnMs = performance.now() - startedMs))
+  let firstTurnMs = startedMs - sinceMs
+  setImmediate(() => (firstTurnMs = Math.max(firstTurnMs, performance.now() - startedMs)))
   const read = async (): Promise<LoopDelay> => {
     const delay = await stopAndRead(histogram)
     return { ...delay, longestGapMs: Math.max(delay.longestGapMs, firstTurnMs) }

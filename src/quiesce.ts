@@ -143,6 +143,7 @@ class Quiescence<T> {
 
   /** Lets everybody work for as long as they were held, then begins to park anew. */
   private readonly rest = this.guarded(() => {
+    if (this.phase === 'over') return
     this.phase = 'rest'
     clearTimeout(this.learning)
     this.learning = undefined
@@ -251,6 +252,19 @@ class Quiescence<T> {
     this.native.quiesceReleaseIsolates()
   }
 
+  /**
+   * The others run again. All that is left writes to pages which a forked process must copy first, a few microseconds for
+   * each: that is left to a turn of its own.
+   */
+  private forked(result: T): void {
+    this.phase = 'over'
+    quiescing = false
+    setImmediate(() => {
+      this.end()
+      this.resolve(result)
+    })
+  }
+
   private readonly tryFork = (): void => {
     if (this.phase !== 'fork') return
     try {
@@ -262,8 +276,7 @@ class Quiescence<T> {
         setTimeout(this.tryFork, LOOK_AGAIN_MS)
         return
       }
-      this.end()
-      this.resolve(result)
+      this.forked(result)
     } catch (error) {
       this.fail(error)
     }
@@ -284,7 +297,9 @@ let last: Promise<unknown> = Promise.resolve()
 
 /**
  * Brings the other threads of the process to rest without blocking the main thread, then calls `critical` in a turn of
- * its own, outside of any microtask; it forks, or returns AGAIN. All is released when the promise settles. Attempts wait for one another. Rejects with `ERR_NOT_QUIESCENT` at the deadline and with `ERR_ABORTED`.
+ * its own, outside of any microtask; it forks, or returns AGAIN. All is released when the promise settles, which is in a
+ * later turn than the fork. Attempts wait for one another. Rejects with `ERR_NOT_QUIESCENT` at the deadline and with
+ * `ERR_ABORTED`.
  */
 export function quiesce<T>(options: QuiesceOptions, critical: Critical<T>): Promise<T> {
   const attempt = last.then(
