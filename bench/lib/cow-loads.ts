@@ -1,6 +1,6 @@
 import { writeState } from '../../examples/exchange/state'
 import type { SliceWriter } from '../../src/slice/types'
-import { fullExchange } from './exchange'
+import { fullExchange, type ExchangeKind } from './exchange'
 
 /** A state, what changes it, and what a child writes of it. */
 export interface CowLoad {
@@ -55,9 +55,9 @@ function randomUpdates(objects: number): CowLoad {
   }
 }
 
-/** The exchange's own flow of orders, trades and cancellations over so many resting orders. */
-function orderFlow(orders: number): CowLoad {
-  const { engine, flow } = fullExchange(orders)
+/** The exchange's flow of orders, trades and cancellations over so many resting orders. */
+function orderFlow(orders: number, kind: ExchangeKind): CowLoad {
+  const { engine, flow } = fullExchange(orders, kind)
   return {
     step: (number) => void flow.next(START_MS + number),
     write: (slice) => {
@@ -67,4 +67,17 @@ function orderFlow(orders: number): CowLoad {
   }
 }
 
-export const COW_LOADS = { random: randomUpdates, orders: orderFlow }
+const COW_LOADS = {
+  random: randomUpdates,
+  orders: (orders: number) => orderFlow(orders, { pattern: 'lively' }),
+  'even-orders': (orders: number) => orderFlow(orders, { pattern: 'even' }),
+  'arena-orders': (orders: number) => orderFlow(orders, { pattern: 'lively', state: 'arena' }),
+}
+export type CowLoadName = keyof typeof COW_LOADS
+
+/** Throws an `Error` for a name that no load has. */
+export function cowLoadNamed(name: string | undefined): (size: number) => CowLoad {
+  const load = name === undefined ? undefined : new Map(Object.entries(COW_LOADS)).get(name)
+  if (load === undefined) throw new Error(`no load ${name}; there are ${Object.keys(COW_LOADS).join(', ')}`)
+  return load
+}

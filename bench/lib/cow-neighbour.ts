@@ -5,11 +5,10 @@
  */
 import { closeSync, openSync } from 'node:fs'
 import { createSliceWriter, fdTarget } from '../../src/slice/writer'
-import { COW_LOADS } from './cow-loads'
+import { cowLoadNamed } from './cow-loads'
 
 const [, , name, size] = process.argv
-if (name !== 'random' && name !== 'orders') throw new Error(`no load ${name}`)
-const load = COW_LOADS[name](Number(size))
+const load = cowLoadNamed(name)(Number(size))
 process.send?.('ready')
 
 function writeOnce(): void {

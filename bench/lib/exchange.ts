@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
-import { Engine } from '../../examples/exchange/engine'
-import { Flow } from '../../examples/exchange/flow'
+import { Engine, type StateKind } from '../../examples/exchange/engine'
+import { Flow, type FlowPattern } from '../../examples/exchange/flow'
 
 const START_MS = Date.UTC(2026, 0, 1)
 const SEED = 1
@@ -10,10 +10,15 @@ export interface Exchange {
   readonly flow: Flow
 }
 
-/** The example's engine with so many resting orders, the same ones each time. */
-export function fullExchange(orders: number): Exchange {
-  const engine = new Engine()
-  const flow = new Flow(engine, { seed: SEED })
+export interface ExchangeKind {
+  readonly state?: StateKind
+  readonly pattern?: FlowPattern
+}
+
+/** The example's engine with so many resting orders, the same ones each time, as objects or in an arena. */
+export function fullExchange(orders: number, { state = 'heap', pattern = 'even' }: ExchangeKind = {}): Exchange {
+  const engine = new Engine({ state })
+  const flow = new Flow(engine, { seed: SEED, pattern })
   flow.fillBooks(orders, START_MS)
   return { engine, flow }
 }

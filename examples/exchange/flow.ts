@@ -8,6 +8,14 @@ import type { RandomState } from './random'
 import { OPEN_ORDERS_MAX } from './user'
 import type { User } from './user'
 
+/**
+ * Who acts, and which orders are cancelled. `'even'`: every user as often as any other, and an order as likely however old it is, so
+ * that each part of the state changes as often as any. `'lively'`, as on real markets: a few users are the most active
+ * ones (the n-th in proportion to 1/n), and what is cancelled is mostly young (the n-th youngest of the user's orders in
+ * proportion to 1/n), the more so as most orders last for seconds only.
+ */
+export type FlowPattern = 'even' | 'lively'
+
 /** What a flow has to remember between two runs, as JSON. */
 export interface FlowState {
   readonly random: RandomState
@@ -17,6 +25,8 @@ export interface FlowState {
   readonly businessId: number
   /** Resting orders that the flow keeps up. */
   readonly targetOrders: number
+  /** `'even'` if it is not there. */
+  readonly pattern?: FlowPattern
 }
 
 /** Orders per user that filling aims at: half of what is allowed, so that trading has room. */
@@ -45,11 +55,13 @@ export class Flow {
   private operationId: number
   private businessId: number
   private targetOrders: number
+  private readonly pattern: FlowPattern
 
   constructor(
     private readonly engine: Engine,
-    start: { readonly seed: number } | FlowState,
+    start: { readonly seed: number; readonly pattern?: FlowPattern } | FlowState,
   ) {
+    this.pattern = start.pattern ?? 'even'
     const resumed = 'random' in start
     this.random = resumed ? new Random(start.random) : Random.seeded(start.seed)
     this.operationId = resumed ? start.operationId : 0
@@ -59,8 +71,9 @@ export class Flow {
   }
 
   get state(): FlowState {
-    const { operationId, businessId, targetOrders } = this
-    return { random: this.random.state, operationId, businessId, targetOrders }
+    const { operationId, businessId, targetOrders, pattern } = this
+    const state = { random: this.random.state, operationId, businessId, targetOrders }
+    return pattern === 'even' ? state : { ...state, pattern }
   }
 
   /**
@@ -147,7 +160,8 @@ export class Flow {
 
   private cancel(user: User, market: Market, time: number): Operation {
     if (user.orderCount === 0) return this.balanceUpdate(user, market, time)
-    const order = user.orderAt(this.random.below(user.orderCount))
+    const place = this.rank(user.orderCount)
+    const order = user.orderAt(this.pattern === 'even' ? place : user.orderCount - 1 - place)
     const params = { user_id: user.id, market: order.market.config.name, order_id: order.id }
     return this.operation('order_cancel', params, time)
   }
@@ -200,12 +214,23 @@ export class Flow {
   }
 
   private anyUser(): User {
-    return this.pick(this.engine.users)
+    const { users } = this.engine
+    return this.some(users)[this.rank(users.length)]
   }
 
   private pick<T>(items: readonly T[]): T {
+    return this.some(items)[this.random.below(items.length)]
+  }
+
+  private some<T>(items: readonly T[]): readonly T[] {
     if (items.length === 0) throw new RangeError('the flow needs users and markets: fill the books first')
-    return items[this.random.below(items.length)]
+    return items
+  }
+
+  /** From 0 to `count - 1`: as the pattern has it, small ones more often. */
+  private rank(count: number): number {
+    if (this.pattern === 'even') return this.random.below(count)
+    return Math.min(count, Math.floor((count + 1) ** this.random.fraction())) - 1
   }
 }
 
