@@ -1,19 +1,25 @@
 /**
  * What copy-on-write costs a parent that works as fast as it can: windows with a snapshot (from the end of the pause to the
- * child's end), as long ones without, and as long ones beside a process that does a child's work and shares nothing. Once
- * with uniformly random updates of so many objects, the worst case, and once with the exchange's flow of orders.
+ * child's end), as long ones without, and as long ones beside a process that does a child's work and shares nothing. With
+ *
+ *  - uniformly random updates of so many objects, the worst case;
+ *  - the exchange's flow of orders, on the heap and in an arena: lively, as on a market;
+ *  - the same on the heap, spread evenly over all users and orders;
+ *  - the lively flow with a spare core: the parent with all of its threads has one, the child another.
  *
  *   node dist/bench/cow.js [--json] [--objects 1000000] [--orders 1000000] [--rounds 5] [--full]
  *
- * `--full` means 10 million objects: it needs 8 GB of memory and 3 minutes. The child needs a core of its own, and V8's
- * helping threads another one: with two cores the windows beside the stranger say what sharing them costs.
+ * `--full` means 10 million objects: it needs 8 GB of memory and 3 minutes. V8 has helping threads in both processes: where
+ * there are two cores, the windows beside the stranger say what sharing them costs.
  */
 import { execFileSync } from 'node:child_process'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { readArguments } from './lib/arguments'
+import type { CowLoadName } from './lib/cow-loads'
 import type { CowSample, CowSamples, CowWindow } from './lib/cow-round'
 import { printReport, type Figure, type Target } from './lib/report'
+import { canPin } from './lib/pin'
 import { median } from './lib/statistics'
 
 const FULL_OBJECTS = 10_000_000
@@ -25,12 +31,12 @@ const { json, full, objects, orders, rounds } = readArguments(
   { flags: ['full'] },
 )
 
-function runRound(load: 'random' | 'orders', size: number): CowSamples {
+function runRound(load: CowLoadName, size: number, spare = false): CowSamples {
   const program = join(__dirname, 'lib', 'cow-round.js')
   const heapMb = Math.floor((totalmem() / 2 ** 20) * HEAP_PART)
   const output = execFileSync(
     process.execPath,
-    [`--max-old-space-size=${heapMb}`, program, load, String(size), String(rounds)],
+    [`--max-old-space-size=${heapMb}`, program, load, String(size), String(rounds), ...(spare ? ['spare'] : [])],
     { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] },
   )
   return JSON.parse(output) as CowSamples
@@ -93,29 +99,37 @@ function gapTargets(name: string, { samples }: CowSamples, limit: number): Targe
 }
 
 /** Ratios are taken within a round, where the machine was in the same mood. */
-function rateTarget(against: 'quiet' | 'beside', { samples }: CowSamples): Target {
+function rateTarget(name: string, against: 'quiet' | 'beside', { samples }: CowSamples): Target {
   const measured = median(samples.map((sample) => sample.child.rate / sample[against].rate))
-  return { name: `orders: changes with a child / ${WINDOWS[against]}`, measured, limit: 0.9, kind: 'at-least' }
+  return { name: `${name}: changes with a child / ${WINDOWS[against]}`, measured, limit: 0.9, kind: 'at-least' }
 }
 
 const size = full ? FULL_OBJECTS : objects
 const random = runRound('random', size)
-const flow = runRound('orders', orders)
+const flows: (readonly [string, CowSamples])[] = [
+  ['lively orders', runRound('orders', orders)],
+  ['lively orders in an arena', runRound('arena-orders', orders)],
+  ['even orders', runRound('even-orders', orders)],
+]
+const spares = canPin() && availableParallelism() > 1
+if (spares) flows.push(['lively orders, a spare core', runRound('orders', orders, true)])
 
 printReport(
   {
     bench: 'cow',
-    subject: `random updates of ${size} objects, flow of orders over ${orders}, ${rounds} snapshots of each`,
-    figures: [...figuresOf('random updates', random), ...figuresOf('flow of orders', flow)],
+    subject: `random updates of ${size} objects, flows over ${orders} orders, ${rounds} snapshots of each`,
+    figures: [['random updates', random] as const, ...flows].flatMap(([name, samples]) => figuresOf(name, samples)),
     targets: [
       ...gapTargets('random', random, 3),
-      ...gapTargets('orders', flow, 1.5),
-      rateTarget('quiet', flow),
-      rateTarget('beside', flow),
+      ...flows.flatMap(([name, samples]) => gapTargets(name, samples, 1.5)),
+      ...flows.flatMap(([name, samples]) => [rateTarget(name, 'quiet', samples), rateTarget(name, 'beside', samples)]),
     ],
     notes: [
       `${availableParallelism()} cores: the parent has one, the child the other. V8 collects with helping threads in both,` +
         ' and a parent that waits for its helpers waits for the child; a third core would take that away.',
+      ...(spares
+        ? []
+        : ['Processes cannot be pinned here, or there is one core: the flow with a spare core was left out.']),
     ],
   },
   json,

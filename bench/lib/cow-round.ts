@@ -1,6 +1,11 @@
 /**
  * One process of the copy-on-write measurement: a state that changes as fast as it can, in windows with a snapshot and as
  * long ones without. Prints its samples as one line of JSON.
+ *
+ *   node dist/bench/lib/cow-round.js LOAD SIZE ROUNDS [spare]
+ *
+ * With `spare` the process and all of its threads keep to one processor, and its child, like the neighbour, has another one
+ * to itself.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,6 +20,7 @@ import { ClosedLoop } from './closed-loop'
 import { cowLoadNamed } from './cow-loads'
 import { collectAll } from './gc'
 import { NullStore } from './null-store'
+import { pin } from './pin'
 
 export interface CowWindow {
   readonly delay: LoopDelay
@@ -54,6 +60,8 @@ export interface CowSamples {
 
 /** Time to get over what came before: the copies after a snapshot, the optimising after the start. */
 const REST_MS = 1_500
+/** Where the process keeps to if its child is to have a processor to itself. */
+const [OWN_CPU, SPARE_CPU] = [0, 1]
 
 /** Counts a load's changes; returns the changes per second since then. */
 function rateFromNow(loop: ClosedLoop): () => number {
@@ -80,9 +88,10 @@ async function quietWindow(loop: ClosedLoop, ms: number): Promise<CowWindow> {
 class Neighbour {
   private constructor(private readonly child: ChildProcess) {}
 
-  static async start(args: readonly string[]): Promise<Neighbour> {
+  static async start(args: readonly string[], cpu?: number): Promise<Neighbour> {
     const child = fork(join(__dirname, 'cow-neighbour.js'), args)
     await once(child, 'message')
+    if (child.pid !== undefined && cpu !== undefined) pin(child.pid, String(cpu))
     child.kill('SIGSTOP')
     return new Neighbour(child)
   }
@@ -132,8 +141,9 @@ async function sample(loop: ClosedLoop, snapshotter: Snapshotter, neighbour: Nei
   }
 }
 
-async function main(name: string, size: number, rounds: number): Promise<CowSamples> {
-  const neighbour = await Neighbour.start([name, String(size)])
+async function main(name: string, size: number, rounds: number, spare: boolean): Promise<CowSamples> {
+  const neighbour = await Neighbour.start([name, String(size)], spare ? SPARE_CPU : undefined)
+  if (spare) pin(process.pid, String(OWN_CPU))
   const load = cowLoadNamed(name)(size)
   collectAll()
   const { rss, heapUsed } = process.memoryUsage()
@@ -141,6 +151,7 @@ async function main(name: string, size: number, rounds: number): Promise<CowSamp
     store: new NullStore(),
     write: (slice) => load.write(slice),
     intervalMs: 0,
+    ...(spare && { child: { cpus: [SPARE_CPU] } }),
   })
   await snapshotter.start()
   const loop = new ClosedLoop((number) => load.step(number))
@@ -154,5 +165,5 @@ async function main(name: string, size: number, rounds: number): Promise<CowSamp
   return { residentBytes: rss, heapUsedBytes: heapUsed, samples }
 }
 
-const [, , name = '', size, rounds] = process.argv
-void main(name, Number(size), Number(rounds)).then((samples) => console.log(JSON.stringify(samples)))
+const [, , name = '', size, rounds, spare] = process.argv
+void main(name, Number(size), Number(rounds), spare === 'spare').then((samples) => console.log(JSON.stringify(samples)))
