@@ -83,8 +83,8 @@ export interface SnapshotterOptions<M extends SliceMeta = SliceMeta> {
   /** Whether `assertWritable()` refuses writes from a failed save until one succeeds. Default true. */
   readonly stopWritesOnSaveError?: boolean
   /**
-   * Before each fork `write` runs in the parent for a moment, so that the child, which can compile nothing in the
-   * background, has optimised code. Only its rows can be cut short: what else it computes, a digest for instance, runs
+   * Before each fork `write` runs in the parent for a moment, so that the child begins with optimised code: to optimise it
+   * there takes time, and a child without `v8Workers` never does. Only its rows can be cut short: what else it computes, a digest for instance, runs
    * in full and keeps the event loop waiting. `false` leaves the warm-up out; do so if that takes long, or if `write`
    * may end the process or never return.
    */

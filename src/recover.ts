@@ -30,7 +30,7 @@ export interface RecoverOptions {
   readonly log?: OperationLog
   /**
    * What restores a row, by table: a function that takes an array of values, or `{ fields }` with one that takes a
-   * `RowFields`, several times as fast. Every table of the slice must have one; `() => {}` ignores it. They are
+   * `RowFields`, which comes several times as fast. Every table of the slice must have one; `() => {}` ignores it. They are
    * synchronous and called in the order of the slice. What they throw ends the recovery and passes through as it is.
    */
   readonly restore: RestoreHandlers

@@ -18,10 +18,11 @@ const OVERRUN_MS = 50
 const SAVES_LEFT_OUT_MAX = 63
 
 /**
- * Runs `write` in the parent against nothing before each fork, so that V8 has optimised it and the encoders: a child
- * compiles nothing in the background, and code that is cold at the fork stays many times slower there. Once is not
- * enough: a full collection in the parent throws optimised code away that has not run since, and then the second save
- * was measured to take ten times as long as the first. Later warm-ups end as soon as the code is as fast as before.
+ * Runs `write` in the parent against nothing before each fork, so that V8 has optimised it and the encoders: code that is
+ * cold at the fork is many times slower in the child until V8's workers there have optimised it, and for ever without
+ * them. Once is not enough: a full collection in the parent throws optimised code away that has not run since, and then
+ * the second save was measured to take ten times as long as the first. Later warm-ups end as soon as the code is as fast
+ * as before.
  *
  * It goes in short passes over the live state, with turns of the event loop between them, within a budget of rows and
  * time. Only rows can be cut short. Where a pass overruns all the same, the warm-up ends, and the more overruns follow

@@ -7,9 +7,9 @@ import { runChild } from './run-child'
 
 const USAGE = `Usage: forksnap exec [options] -- COMMAND [ARGUMENTS...]
 
-Runs a Node program with its V8 heap packed into huge pages, so that a fork of it takes a fraction of the time (Linux on
-x64 and arm64). Where that is not possible it says so and runs the program without. The program takes the place of this
-one: same pid, and its exit code. 127: there is no such program; 126: it cannot be run.
+Runs a Node program with its V8 heap packed into huge pages, so that a fork of it takes a fraction of the time (Linux with
+glibc, on x64; on arm64 it is untested). Where that is not possible it says so and runs the program without. The program takes
+the place of this one: same pid, and its exit code. 127: there is no such program; 126: it cannot be run.
 
   --require   end with code 69 instead of running it without
   --inherit   also for the Node programs that COMMAND starts
