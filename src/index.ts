@@ -1,5 +1,7 @@
 /** forksnap: consistent snapshots of a living Node.js process. The public API, and nothing else. */
-export { fork, forkChild, type ChildFunction, type ForkChildOptions } from './fork'
+export { fork } from './bare-fork'
+export { forkChild, type ChildFunction } from './fork'
+export type { ForkChildOptions } from './fork-child-options'
 export { waitpid, WNOHANG, type WaitStatus } from './wait'
 export { assertSupported, isSupported } from './platform'
 export { ForksnapError, isForksnapError, type ForksnapErrorCode, type ForksnapErrorDetails } from './errors'
