@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <uv.h>
 #include <v8.h>
 
 #include <chrono>
@@ -16,6 +15,7 @@
 
 #include "arena.h"
 #include "fork.h"
+#include "system_error.h"
 
 namespace forksnap {
 
@@ -75,8 +75,7 @@ bool ExternalBuffersAllowed(Napi::Env env) {
 // `error` is the errno of mmap(), or 0 for the arena's own limit.
 [[noreturn]] void ThrowNoMemory(Napi::Env env, int error) {
   if (error == 0) ThrowCoded(env, "the limit is reached", "LIMIT");
-  ThrowCoded(env, std::string("mmap: ") + uv_strerror(uv_translate_sys_error(error)),
-             uv_err_name(uv_translate_sys_error(error)));
+  throw SystemError(env, "mmap", error);
 }
 
 using ArenaHandle = std::shared_ptr<Arena>;

@@ -6,24 +6,14 @@
 #include <uv.h>
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "loop_callback.h"
+#include "system_error.h"
 #include "waitpid.h"
 
 namespace forksnap {
 
 namespace {
-
-Napi::Error SystemError(Napi::Env env, const char* syscall, int error) {
-  // libuv has no name for the one error that matters most here.
-  const char* name = error == ECHILD ? "ECHILD" : uv_err_name(uv_translate_sys_error(error));
-  Napi::Error result = Napi::Error::New(env, std::string(syscall) + ": " + name);
-  result.Set("code", name);
-  result.Set("syscall", syscall);
-  return result;
-}
 
 // waitpid(pid, options): null while the child runs, else how it ended. Only positive pids: -1 would steal the exit
 // status of somebody else's child.

@@ -2,9 +2,10 @@
 
 #include <errno.h>
 #include <sys/file.h>
-#include <uv.h>
 
 #include <string>
+
+#include "system_error.h"
 
 namespace forksnap {
 
@@ -21,11 +22,7 @@ Napi::Value Flock(const Napi::CallbackInfo& info) {
   } while (result != 0 && errno == EINTR);
   if (result == 0) return Napi::Boolean::New(info.Env(), true);
   if (errno == EWOULDBLOCK) return Napi::Boolean::New(info.Env(), false);
-  const char* name = uv_err_name(uv_translate_sys_error(errno));
-  Napi::Error error = Napi::Error::New(info.Env(), std::string("flock: ") + name);
-  error.Set("code", name);
-  error.Set("syscall", "flock");
-  throw error;
+  throw SystemError(info.Env(), "flock", errno);
 }
 
 }  // namespace

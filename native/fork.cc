@@ -21,6 +21,7 @@
 #include "quiesce.h"
 #include "start_gate.h"
 #include "status_page.h"
+#include "system_error.h"
 #include "threads.h"
 #include "v8_gc.h"
 #include "v8_pool.h"
@@ -360,12 +361,7 @@ Napi::Value ChildResult(const Napi::CallbackInfo& info) {
 // openPage(): the status page for one child.
 Napi::Value OpenPage(const Napi::CallbackInfo& info) {
   auto page = std::make_unique<StatusPage>();
-  if (!page->valid()) {
-    Napi::Error error = Napi::Error::New(info.Env(), "mmap of the status page failed");
-    error.Set("code", uv_err_name(uv_translate_sys_error(page->error())));
-    error.Set("syscall", "mmap");
-    throw error;
-  }
+  if (!page->valid()) throw SystemError(info.Env(), "mmap", page->error());
   return Napi::External<StatusPage>::New(info.Env(), page.release(), [](Napi::Env, StatusPage* old) { delete old; });
 }
 

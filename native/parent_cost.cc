@@ -19,7 +19,7 @@ Napi::Value CostSoFar(const Napi::CallbackInfo& info) {
   result["youngGcs"] = static_cast<double>(gc.young);
   result["fullGcs"] = static_cast<double>(gc.full);
   result["markings"] = static_cast<double>(gc.markings);
-  result["marking"] = gc.marking;
+  result["marking"] = IsMarking();
   result["gcMs"] = gc.ms;
   return result;
 }

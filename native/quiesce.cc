@@ -7,6 +7,7 @@
 #include "heap_inherit.h"
 #include "heap_mark.h"
 #include "loop_callback.h"
+#include "system_error.h"
 #include "uv_pool.h"
 #include "v8_gc.h"
 #include "v8_pool.h"
@@ -25,13 +26,6 @@ uv_loop_t* LoopOf(Napi::Env env) {
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   return loop;
-}
-
-[[noreturn]] void ThrowUv(Napi::Env env, const char* call, int code) {
-  Napi::Error error = Napi::Error::New(env, std::string(call) + ": " + uv_strerror(code));
-  error.Set("code", uv_err_name(code));
-  error.Set("syscall", call);
-  throw error;
 }
 
 }  // namespace
@@ -130,7 +124,7 @@ void Quiescence::Begin(Napi::Env env, Napi::Function on_event, int patience_ms) 
   // Only a handle that was initialised may be closed.
   auto async = std::make_unique<uv_async_t>();
   const int error = uv_async_init(LoopOf(env), async.get(), Waker::OnWake);
-  if (error != 0) ThrowUv(env, "uv_async_init", error);
+  if (error != 0) throw SystemError(env, "uv_async_init", -error);
   async->data = new std::shared_ptr<Waker>(waker);
   waker->async = async.release();
   waker_ = std::move(waker);
@@ -164,10 +158,7 @@ void Quiescence::ScanMappings() {
     });
   } catch (const std::system_error& refused) {
     // A limit on processes counts threads too. Uncaught, this would end the server.
-    Napi::Error error = Napi::Error::New(waker_->env, "pthread_create failed");
-    error.Set("code", uv_err_name(uv_translate_sys_error(refused.code().value())));
-    error.Set("syscall", "pthread_create");
-    throw error;
+    throw SystemError(waker_->env, "pthread_create", refused.code().value());
   }
 }
 
@@ -179,7 +170,7 @@ void Quiescence::ParkPool(Napi::Env env) {
   if (pool_posted_) return;
   pool_posted_ = true;
   const int error = ParkUvPool(LoopOf(env), pool_round_, UvPoolSize().most);
-  if (error != 0) ThrowUv(env, "uv_queue_work", error);
+  if (error != 0) throw SystemError(env, "uv_queue_work", -error);
 }
 
 void Quiescence::NotePoolThreads(const std::vector<pid_t>& tids) {

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "system_error.h"
 
 #ifdef __APPLE__
 #include <crt_externs.h>
@@ -117,11 +118,7 @@ void ReplaceProcess(const Napi::CallbackInfo& info) {
   const int error_number = errno;
   environ = own_environment;
   traces.Restore();
-  const char* const name = uv_err_name(uv_translate_sys_error(error_number));
-  Napi::Error error = Napi::Error::New(info.Env(), uv_strerror(uv_translate_sys_error(error_number)));
-  error.Set("code", name);
-  error.Set("syscall", "execve");
-  throw error;
+  throw SystemError(info.Env(), "execve", error_number);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "v8_gc.h"
 
+#include <cppgc/heap-state.h>
+#include <v8-cppgc.h>
 #include <v8.h>
 
 #include <chrono>
@@ -23,14 +25,8 @@ void OnBegin(v8::Isolate*, v8::GCType, v8::GCCallbackFlags, void*) { begun = Clo
 void OnEnd(v8::Isolate*, v8::GCType type, v8::GCCallbackFlags, void*) {
   ++count;
   if (type & kYoung) ++figures.young;
-  if (type & v8::kGCTypeIncrementalMarking) {
-    ++figures.markings;
-    figures.marking = true;
-  }
-  if (type & v8::kGCTypeMarkSweepCompact) {
-    ++figures.full;
-    figures.marking = false;
-  }
+  if (type & v8::kGCTypeIncrementalMarking) ++figures.markings;
+  if (type & v8::kGCTypeMarkSweepCompact) ++figures.full;
   figures.ms += std::chrono::duration<double, std::milli>(Clock::now() - begun).count();
 }
 
@@ -54,6 +50,13 @@ const GcFigures& CurrentGcFigures() {
 uint64_t GcCount() {
   BeginCounting();
   return count;
+}
+
+// V8 marks its own heap and Node's C++ objects as one, and only of the latter it says whether it does. Noting begin and
+// end by the callbacks above would miss what began before them, and trust that no marking is ever given up.
+bool IsMarking() {
+  v8::CppHeap* heap = v8::Isolate::GetCurrent()->GetCppHeap();
+  return heap != nullptr && cppgc::subtle::HeapState::IsMarking(heap->GetHeapHandle());
 }
 
 void DeferFullGc(bool defer) {

@@ -12,8 +12,6 @@ struct GcFigures {
   uint64_t full = 0;
   // Times that marking for a full collection began in small steps between other work.
   uint64_t markings = 0;
-  // Whether such marking is under way.
-  bool marking = false;
   // Time of the main thread in collections of either kind, the steps of marking not included.
   double ms = 0;
 };
@@ -23,6 +21,9 @@ const GcFigures& CurrentGcFigures();
 
 // All that is counted in one number: whether there was any collection in between.
 uint64_t GcCount();
+
+// Whether marking for a full collection is under way, as V8 has it now.
+bool IsMarking();
 
 // While it is put off, V8 begins no full collection until the heap has grown beyond its limit by half of it, or by half
 // of what is left to its greatest size; then it collects as ever. It holds for kDeferralMs, unless it is asked for

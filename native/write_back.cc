@@ -3,9 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
-#include <uv.h>
 
-#include <string>
+#include "system_error.h"
 
 namespace forksnap {
 
@@ -37,11 +36,7 @@ Napi::Value WriteBack(const Napi::CallbackInfo& info) {
   for (const int none : {ENOSYS, ESPIPE, EINVAL, EOPNOTSUPP, EPERM, EACCES}) {
     if (error == none) return Napi::Boolean::New(info.Env(), false);
   }
-  const char* name = uv_err_name(uv_translate_sys_error(error));
-  Napi::Error thrown = Napi::Error::New(info.Env(), std::string("sync_file_range: ") + name);
-  thrown.Set("code", name);
-  thrown.Set("syscall", "sync_file_range");
-  throw thrown;
+  throw SystemError(info.Env(), "sync_file_range", error);
 }
 
 }  // namespace

@@ -193,7 +193,7 @@ export interface NativeBinding {
   /** Null in a process whose heap is not packed (`forksnap exec`). */
   packedHeapStats(): PackedHeapStats | null
   /** On a thread of libuv's pool. One call at a time. */
-  packedHeapCollapse(budgetMs: number, done: (error: null, result: CollapseResult) => void): void
+  packedHeapCollapse(budgetMs: number, done: (error: Error | null, result?: CollapseResult) => void): void
   /**
    * `execve()`: this process becomes that command, looked up in PATH, in its own environment with these changes. Does
    * not return; throws with the errno's name as `code`.
@@ -213,7 +213,7 @@ export interface NativeBinding {
   /** Whether there are arenas in this process, of whichever thread. */
   arenasLive(): boolean
   /** All of them, on a thread of libuv's pool, one call at a time; `finished` once all have been gone through. */
-  arenasCollapse(budgetMs: number, done: (error: null, finished: boolean) => void): void
+  arenasCollapse(budgetMs: number, done: (error: Error | null, finished?: boolean) => void): void
 }
 
 let loaded: NativeBinding | undefined

@@ -139,6 +139,12 @@ function checkCapturable(): void {
   process.setUncaughtExceptionCaptureCallback(null)
 }
 
+/** Refuses what would be a fork inside a fork: a child's threads are gone, and its parent's loop is not its own. */
+export function refuseInChild(): void {
+  if (!binding().isInChild()) return
+  throw new ForksnapError('ERR_INVALID_STATE', 'This process is a child of fork(): it cannot fork again.')
+}
+
 /**
  * Guards the child of a bare `fork()`. The code that called it goes on; when that code's callback is over, or another
  * one is about to begin (a timer, a tick, a promise's continuation, all the parent's), the child ends.

@@ -17,9 +17,14 @@ const RENEW_MS = 3_000
 let asking = 0
 let timer: NodeJS.Timeout | undefined
 
-/** Puts full collections off for so many milliseconds at most; returns what ends it, which may be called again. */
-export function putOffFullGcs(ms: number): () => void {
+/**
+ * Waits for marking that is under way, then puts full collections off for so many milliseconds at most; resolves with
+ * what ends it, which may be called again. Nobody waits for what somebody else who puts them off has waited for: a fork
+ * within a save, say. 0 is for not at all.
+ */
+export async function putOffFullGcs(ms: number, signal?: AbortSignal): Promise<() => void> {
   if (ms <= 0) return () => undefined
+  if (asking === 0) await markingOver(signal)
   const native = binding()
   if (asking++ === 0) timer = setInterval(() => native.deferFullGc(true), RENEW_MS).unref()
   native.deferFullGc(true)
@@ -41,7 +46,7 @@ const MARKING_MS_MAX = 1_000
 const LOOK_MS = 5
 
 /** Resolves once no marking for a full collection is under way, or after a second. */
-export async function markingOver(signal?: AbortSignal): Promise<void> {
+async function markingOver(signal: AbortSignal | undefined): Promise<void> {
   const end = performance.now() + MARKING_MS_MAX
   while (binding().costSoFar().marking && performance.now() < end && signal?.aborted !== true) await sleep(LOOK_MS)
 }

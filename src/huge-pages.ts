@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers'
 import { binding } from './binding'
+import { warnOfThrown } from './events'
 
 /**
  * While a child lives, the first write to a huge page splits it. After the child's end the pages of a packed heap and of
@@ -39,8 +40,8 @@ abstract class Memory {
   midway = false
   /** Whether another try is in vain. */
   abstract get unsupported(): boolean
-  /** Goes on for `BUDGET_MS`; tells whether its end was reached. */
-  abstract collapse(done: (finished: boolean) => void): void
+  /** Goes on for `BUDGET_MS`; tells whether its end was reached, or what went wrong. May throw as well. */
+  abstract collapse(done: (error: Error | null, finished?: boolean) => void): void
 }
 
 class PackedHeap extends Memory {
@@ -51,14 +52,15 @@ class PackedHeap extends Memory {
     return this.refused
   }
 
-  collapse(done: (finished: boolean) => void): void {
-    binding().packedHeapCollapse(BUDGET_MS, (_, result) => {
+  collapse(done: (error: Error | null, finished?: boolean) => void): void {
+    binding().packedHeapCollapse(BUDGET_MS, (error, result) => {
+      if (result === undefined) return done(error)
       figures.made += result.made
       figures.refused += result.refused
       figures.longestMs = Math.max(figures.longestMs, result.longestMs)
       figures.longestCpuMs = Math.max(figures.longestCpuMs, result.longestCpuMs)
       this.refused ||= result.unsupported
-      done(result.finished)
+      done(null, result.finished)
     })
   }
 }
@@ -68,8 +70,8 @@ class Arenas extends Memory {
     return !binding().arenasLive()
   }
 
-  collapse(done: (finished: boolean) => void): void {
-    binding().arenasCollapse(BUDGET_MS, (_, finished) => done(finished))
+  collapse(done: (error: Error | null, finished?: boolean) => void): void {
+    binding().arenasCollapse(BUDGET_MS, done)
   }
 }
 
@@ -115,12 +117,37 @@ function step(): void {
   // Shared pages would be copied here and not become the child's.
   if (shared()) return rest(LOOK_MS)
   working = memory
-  memory.collapse((finished) => {
-    working = undefined
-    memory.midway = !finished
-    if (finished && memory.ends > 0) memory.ends--
-    if (living === 0 && next() !== undefined) rest()
-  })
+  try {
+    memory.collapse((error, finished) => {
+      if (finished === undefined) giveUp(memory, error)
+      else {
+        memory.midway = !finished
+        if (finished && memory.ends > 0) memory.ends--
+      }
+      goOn()
+    })
+  } catch (error) {
+    giveUp(memory, error)
+    goOn()
+  }
+}
+
+function goOn(): void {
+  working = undefined
+  if (living === 0 && next() !== undefined) rest()
+}
+
+let warned = false
+
+/**
+ * Until the next child has ended. The state of the memory is as good as before, only the next fork may take longer: no
+ * reason to end the process, and one to be told once.
+ */
+function giveUp(memory: Memory, error: unknown): void {
+  memory.ends = 0
+  memory.midway = false
+  if (!warned) warnOfThrown('pages could not be made huge again', error, 'ForksnapHugePagesWarning')
+  warned = true
 }
 
 /** Whether pages are still being made huge, or will be after a rest. */

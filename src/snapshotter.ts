@@ -1,49 +1,24 @@
 import { EventEmitter } from 'node:events'
 import { Cleanup } from './cleanup'
-import { checkBoolean, checkOptions, checkSignal, checkWhole, invalidArgument } from './checks'
+import { checkWhole } from './checks'
 import { ForksnapError, isForksnapError } from './errors'
 import { tell, type CleanupStep, type SnapshotterEvents } from './events'
+import { Flights, type Flight } from './flights'
 import { assertWritable, healthOf, type Health } from './health'
 import { resolveOptions, type ResolvedOptions, type SnapshotterOptions } from './options'
 import { packedHeapBytes } from './packed-heap'
 import { assertSupported } from './platform'
-import type { Saved, SaveReason } from './saved'
+import { resolveCloseOptions, resolveSaveOptions, type CloseOptions, type SaveOptions } from './save-options'
+import type { Saved } from './saved'
 import { Schedule } from './schedule'
-import { abortedBy, abortReason, orAborted, SharedWork, throwIfAborted } from './shared-work'
+import { abortedBy, abortReason, orAborted, throwIfAborted } from './shared-work'
 import type { SliceMeta } from './slice/types'
 import { SnapshotLog } from './snapshot-log'
 import { StatsKeeper, type SnapshotterStats } from './stats'
+import { takeHooks } from './take-hooks'
 import { takeSlice, type TakeHooks } from './take-slice'
 import { WarmUp } from './warm-up'
 import { within } from './within'
-
-/** How `save()` is to go about it. */
-export interface SaveOptions {
-  /** Ends this caller's wait with `ERR_ABORTED`; the child is killed once nobody waits for it any more. */
-  readonly signal?: AbortSignal
-  /**
-   * What to do while a snapshot is running. `true` (default): share its result, whose state may be older than this
-   * call. `'next'`: the state as of this call or later, so wait if the child has been forked, and take a fresh one,
-   * which all such callers share (Redis's `BGSAVE SCHEDULE`). `false`: reject with `ERR_SNAPSHOT_IN_PROGRESS`.
-   */
-  readonly join?: boolean | 'next'
-}
-
-/** How a Snapshotter is closed. */
-export interface CloseOptions {
-  /** Take a last snapshot of the state as it is now. Default false. */
-  readonly save?: boolean
-  /** Kills whatever snapshot is running or would still begin, and closes at once. */
-  readonly signal?: AbortSignal
-}
-
-/** A snapshot that is running or waits for its turn. */
-interface Flight<M extends SliceMeta> {
-  readonly reason: SaveReason
-  readonly work: SharedWork<Saved<M>>
-  /** Whether its state is fixed by now. */
-  forked: boolean
-}
 
 /**
  * Takes snapshots of the process's state: by an interval, by save points and on request, one at a time. Each is a
@@ -59,10 +34,8 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
   readonly #warmUp: WarmUp
   readonly #schedule: Schedule
   readonly #cleanup: Cleanup
+  readonly #flights: Flights<M>
   readonly #closeNow = new AbortController()
-  #running: Flight<M> | undefined
-  /** Begins when the running one has ended. */
-  #next: Flight<M> | undefined
   #starting: Promise<void> | undefined
   #started = false
   /** The newest slice: no later one since the last reset may be before it. */
@@ -76,10 +49,17 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     this.#options = resolveOptions(options)
     this.#log = new SnapshotLog(this.#options.logger)
     this.#warmUp = new WarmUp(this.#options.warmUp)
+    this.#flights = new Flights({
+      begun: ({ reason }) => {
+        this.#stats.begun(reason === 'retry')
+        this.#schedule.began()
+      },
+      run: (flight, signal) => this.#run(flight, signal),
+    })
     this.#schedule = new Schedule(this.#options, {
-      isRunning: () => this.#running !== undefined,
+      isRunning: () => this.#flights.running !== undefined,
       changes: () => this.#stats.changes,
-      save: (reason) => this.#begin(reason).work.pin(),
+      save: (reason) => this.#flights.begin(reason).work.pin(),
       skipped: () => {
         this.#stats.skipped()
         this.#tell('skipped', { reason: 'interval' })
@@ -141,19 +121,16 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
    * attempt: `ERR_INVALID_STATE` before `start()` and after `close()`, `ERR_SNAPSHOT_IN_PROGRESS`, `ERR_INVALID_ARGUMENT`.
    */
   async save(options: SaveOptions = {}): Promise<Saved<M>> {
-    checkOptions('options', options, ['signal', 'join'])
-    const { signal, join = true } = options
-    checkSignal('signal', signal)
-    if (typeof join !== 'boolean' && join !== 'next') throw invalidArgument('join', "true, false or 'next'", join)
+    const { signal, join } = resolveSaveOptions(options)
     this.#assertOpen()
     throwIfAborted(signal)
-    if (join === false && this.#running !== undefined) {
+    if (join === false && this.#flights.running !== undefined) {
       throw new ForksnapError(
         'ERR_SNAPSHOT_IN_PROGRESS',
         "A snapshot is running already; join it ({ join: true }), wait for a fresh one ({ join: 'next' }) or try later",
       )
     }
-    return this.#flightFor('manual', join === 'next').work.join(signal)
+    return this.#flights.serving('manual', join === 'next').work.join(signal)
   }
 
   /**
@@ -188,7 +165,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
    */
   async reset(): Promise<bigint> {
     this.#assertOpen()
-    const running = this.#running
+    const { running } = this.#flights
     running?.work.abort(new ForksnapError('ERR_ABORTED', 'The snapshot was ended because the state is being reset'))
     this.#cleanup.abandon()
     const epoch = this.#beginEpoch([this.#resetting, running?.work.settled])
@@ -213,10 +190,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
    * `ERR_TIMEOUT` if the store takes longer than `limits.answerMs` to close.
    */
   async close(options: CloseOptions = {}): Promise<void> {
-    checkOptions('options', options, ['save', 'signal'])
-    const { save = false, signal } = options
-    checkBoolean('save', save)
-    checkSignal('signal', signal)
+    const { save, signal } = resolveCloseOptions(options)
     const abort = () => signal !== undefined && this.#closeAtOnce(abortedBy(signal))
     if (signal?.aborted === true) abort()
     signal?.addEventListener('abort', abort, { once: true })
@@ -238,7 +212,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     try {
       if (save) await this.#lastSave()
     } finally {
-      while (this.#running !== undefined) await this.#running.work.settled
+      await this.#flights.settled()
       await this.#resetting
       await orAborted(this.#cleanup.settled(), this.#closeNow.signal).catch(() => undefined)
       this.#cleanup.leave()
@@ -251,47 +225,19 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     if (!this.#started)
       throw new ForksnapError('ERR_INVALID_STATE', 'No last snapshot was taken: start() did not succeed')
     throwIfAborted(this.#closeNow.signal)
-    await this.#flightFor('close', true).work.join()
+    await this.#flights.serving('close', true).work.join()
   }
 
   #closeAtOnce(reason: ForksnapError): void {
     this.#closeNow.abort(reason)
-    this.#running?.work.abort(reason)
-    this.#next?.work.abort(reason)
-  }
-
-  /** The snapshot that serves a request: the running one, or the next if it is being ended or too old (`fresh`). */
-  #flightFor(reason: SaveReason, fresh: boolean): Flight<M> {
-    const running = this.#running
-    if (running === undefined) return this.#begin(reason)
-    if (!running.work.aborting && !(fresh && running.forked)) return running
-    if (this.#next?.work.aborting !== false) this.#next = this.#flight(reason)
-    return this.#next
-  }
-
-  #flight(reason: SaveReason): Flight<M> {
-    const work = new SharedWork((signal) => this.#run(flight, signal))
-    const flight: Flight<M> = { reason, work, forked: false }
-    return flight
-  }
-
-  #begin(reason: SaveReason): Flight<M> {
-    return this.#launch(this.#flight(reason))
-  }
-
-  #launch(flight: Flight<M>): Flight<M> {
-    this.#running = flight
-    this.#stats.begun(flight.reason === 'retry')
-    this.#schedule.began()
-    flight.work.start()
-    return flight
+    this.#flights.abort(reason)
   }
 
   async #run(flight: Flight<M>, signal: AbortSignal): Promise<Saved<M>> {
     let saved: Saved<M>
     try {
       await this.#resetting
-      saved = await takeSlice(this.#options, this.#warmUp, flight.reason, signal, this.#hooks(flight))
+      saved = await takeSlice(this.#options, this.#warmUp, flight.reason, signal, this.#hooksOf(flight))
     } catch (error) {
       throw this.#notSaved(flight, signal, error)
     }
@@ -300,7 +246,7 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     this.#ended()
     this.#schedule.saved()
     this.#cleanup.run()
-    this.#launchNext()
+    this.#flights.launchNext()
     this.#tell('saved', saved)
     return saved
   }
@@ -315,57 +261,29 @@ export class Snapshotter<M extends SliceMeta = SliceMeta> extends EventEmitter<S
     if (aborted) this.#schedule.aborted()
     else if (obsolete) this.#schedule.obsolete(error)
     else this.#schedule.failed(error)
-    this.#launchNext()
+    this.#flights.launchNext()
     const told = aborted ? abortReason(signal) : error
     this.#tell(aborted || obsolete ? 'aborted' : 'failed', told, { reason })
     return told
   }
 
   #ended(): void {
-    this.#running = undefined
+    this.#flights.ended()
     this.#stats.ended()
   }
 
-  /** Begins what waited for its turn. It goes before the listeners, so that their calls find an orderly state. */
-  #launchNext(): void {
-    const next = this.#next
-    this.#next = undefined
-    if (next === undefined) return
-    if (next.work.aborting) next.work.start()
-    else this.#launch(next)
+  #hooksOf(flight: Flight<M>): TakeHooks {
+    return takeHooks(flight, this.#stats, {
+      tell: (event, ...args) => this.#tell(event, ...args),
+      // An epoch may begin in the store as well as by reset().
+      newestPosition: () => this.#newestPosition(),
+      cancelFailed: (error) => this.#cleanupFailed('cancel', error),
+    })
   }
 
   #cleanupFailed(step: CleanupStep, error: unknown): void {
     this.#stats.cleanupFailed(error)
     this.#tell('cleanupFailed', error, { step })
-  }
-
-  #hooks(flight: Flight<M>): TakeHooks {
-    const { reason } = flight
-    return {
-      warmedUp: ({ rows, ms }) => this.#stats.warmedUp(rows, ms),
-      longestGap: (ms) => this.#stats.longestGap(ms),
-      // An epoch may begin in the store as well as by reset().
-      newestPosition: () => this.#newestPosition(),
-      forking: () => {
-        this.#stats.forking()
-        flight.forked = true
-      },
-      forked: (info, sliceId) => {
-        this.#stats.forked(info)
-        this.#tell('forked', { ...info, sliceId, reason })
-      },
-      progress: (progress, sliceId) => {
-        this.#stats.progress(progress)
-        this.#tell('progress', { ...progress, sliceId })
-      },
-      busy: (event) => {
-        flight.forked = false
-        this.#stats.busy()
-        this.#tell('busy', event)
-      },
-      cancelFailed: (error) => this.#cleanupFailed('cancel', error),
-    }
   }
 
   #tell<K extends keyof SnapshotterEvents<M>>(event: K, ...args: SnapshotterEvents<M>[K]): void {

@@ -8,7 +8,7 @@ import { ForksnapError, isForksnapError } from './errors'
 import { step } from './failpoint'
 import { runFork } from './fork'
 import type { ForkInfo, ForkJob, ForkOutcome, Progress } from './fork-job'
-import { markingOver, putOffFullGcs } from './full-gc'
+import { putOffFullGcs } from './full-gc'
 import { measureLoopDelay } from './loop-delay'
 import type { ResolvedOptions } from './options'
 import { isSupported } from './platform'
@@ -175,8 +175,7 @@ async function forkWarm<M extends SliceMeta>(
   ...rest: [warmUp: WarmUp, sink: SliceSink, reason: SaveReason, signal: AbortSignal, hooks: TakeHooks]
 ) {
   const ms = isSupported() ? options.deferFullGcMs : 0
-  if (ms > 0) await markingOver(rest[3])
-  const allowFullGcs = putOffFullGcs(ms)
+  const allowFullGcs = await putOffFullGcs(ms, rest[3])
   try {
     return await forkWhenWarm(options, ...rest)
   } finally {

@@ -1,4 +1,5 @@
 import { ForksnapError } from '../errors'
+import { createMissing, type NewTable } from './ddl'
 import { quoteTable, type TableName } from './identifiers'
 import type { Session } from './session'
 
@@ -29,8 +30,14 @@ export async function findStorageProblem(session: Session, table: TableName): Pr
 }
 
 /** Rejects with `ERR_INVALID_ARGUMENT` for a table of our own that somebody else has made, and that loses what it holds. */
-export async function assertDurable(session: Session, table: TableName): Promise<void> {
+async function assertDurable(session: Session, table: TableName): Promise<void> {
   const problem = await findStorageProblem(session, table)
   if (problem === undefined) return
   throw new ForksnapError('ERR_INVALID_ARGUMENT', `The table ${quoteTable(table)} cannot be used: ${problem}`)
+}
+
+/** Creates tables of our own that are missing. One that a crash of the server would empty is refused, as above. */
+export async function createDurable(session: Session, tables: readonly NewTable[]): Promise<void> {
+  await createMissing(session, tables)
+  for (const { table } of tables) await assertDurable(session, table)
 }

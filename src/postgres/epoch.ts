@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { backOffMs } from '../back-off'
 import { ForksnapError, isForksnapError } from '../errors'
-import { createMissing, tableExists } from './ddl'
-import { assertDurable } from './durable-table'
+import { tableExists } from './ddl'
+import { createDurable } from './durable-table'
 import { quoteTable, type TableName } from './identifiers'
 import { type Backend, endBackend, type Session } from './session'
 
@@ -84,8 +84,7 @@ export class Owner {
    */
   static async lock(session: Session, options: OwnerOptions): Promise<void> {
     const table = epochTable(options.schema)
-    await createMissing(session, [{ table, columns: EPOCH_COLUMNS }])
-    await assertDurable(session, table)
+    await createDurable(session, [{ table, columns: EPOCH_COLUMNS }])
     await (options.takeover ? takeLock(session, options) : waitForLock(session, options))
   }
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { afterMs } from '../after-ms'
 import { backOffMs } from '../back-off'
 import { ForksnapError, isForksnapError } from '../errors'
 import type { Owner } from '../postgres/epoch'
@@ -8,6 +9,8 @@ import type { Session } from '../postgres/session'
 const BACK_OFF = { initialMs: 50, maxMs: 2_000, factor: 2 }
 /** How long an epoch is asked for of which nobody knows whether it was begun. */
 const LOOK_UP_MS = 30_000
+/** How long a spooled slice waits for the database to say that the epoch is still its owner's. */
+const EPOCH_MS = 1_000
 
 /**
  * A store's hold on its slices. A connection that is lost, also while nobody uses it, is replaced at once, so that no
@@ -51,6 +54,21 @@ export class StoreOwner {
       if (this.owner.epoch > before) return this.owner.epoch
       throw error
     }
+  }
+
+  /**
+   * Rejects with `ERR_FENCED` after a takeover, if the database says so within a second, or `answerMs` if that is less.
+   * One that is slow or away is what a spool is for: then a takeover is only found out when the slice is loaded.
+   */
+  async checkEpoch(answerMs: number): Promise<void> {
+    let stop = (): void => undefined
+    const late = new Promise<void>((resolve) => (stop = afterMs(Math.min(EPOCH_MS, answerMs), resolve)))
+    const asked = this.session().then((session) => this.owner.look(session))
+    const known = asked.catch((error: unknown) => {
+      if (isForksnapError(error, 'ERR_FENCED')) throw error
+    })
+    await Promise.race([known, late]).finally(stop)
+    known.catch(() => undefined)
   }
 
   /** Gives the lock back and ends the connection. */

@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterMs } from '../after-ms'
 import { ForksnapError, isForksnapError } from '../errors'
 import { plainConnection } from '../postgres/connection'
-import { createMissing } from '../postgres/ddl'
-import { assertDurable } from '../postgres/durable-table'
+import { createDurable } from '../postgres/durable-table'
 import { type Owner, readEpochs } from '../postgres/epoch'
-import { quoteTable } from '../postgres/identifiers'
 import { OwnerLock } from '../postgres/owner-lock'
 import { Session } from '../postgres/session'
 import { Exclusive } from './exclusive'
@@ -15,7 +12,9 @@ import { compareNewestFirst } from './file-names'
 import type { CommitResult } from './file-sink'
 import { OpenSinks } from './open-sinks'
 import { findSlice, listSlices, notFound, removeSlices } from './postgres-catalogue'
-import { catalogueTable, historyTable, type Layout, locationOf, ownTables } from './postgres-layout'
+import { locationOf, ownTables } from './postgres-layout'
+import { GoodSlices } from './postgres-good'
+import { raiseIds, SpoolIds } from './postgres-ids'
 import { type PostgresStoreOptions, type ResolvedPostgresOptions, resolvePostgresOptions } from './postgres-options'
 import { StoreOwner } from './postgres-owner'
 import { wasCommitted } from './postgres-publish'
@@ -56,27 +55,28 @@ export class PostgresStore implements SliceStore {
   readonly #changes = new Exclusive()
   readonly #sinks = new OpenSinks<PostgresSink>()
   readonly #spool: Spool | undefined
-  /** Ids of slices that this process has published or read in full. */
-  readonly #good = new Set<bigint>()
+  readonly #good: GoodSlices
+  readonly #spoolIds: SpoolIds
   readonly #lock: OwnerLock
   #control: StoreOwner | undefined
   /** What a store that only reads has seen. */
   #seen = { epoch: 1n, resetEpoch: 1n }
-  #spoolIds = { next: 1n, end: 1n }
 
   /** Throws `ERR_INVALID_ARGUMENT` for options out of their ranges; connects to nothing. */
   constructor(options: PostgresStoreOptions) {
     this.#options = resolvePostgresOptions(options)
     this.#writer = new WriterProcess(this.#options.answerMs)
     const { owner, takeover, layout, spool, keep } = this.#options
-    const prepare = (session: Session): Promise<void> => prepareTables(session, layout)
+    this.#good = new GoodSlices(layout, () => this.#open())
+    this.#spoolIds = new SpoolIds(layout)
+    const prepare = (session: Session): Promise<void> => createDurable(session, ownTables(layout))
     this.#lock = new OwnerLock({ ...owner, takeover }, () => this.#open(), prepare)
     if (spool === undefined) return
     this.#spool = new Spool(spool, {
       keep,
       epoch: () => this.epoch,
       resetEpoch: () => this.resetEpoch,
-      checkEpoch: () => this.#checkEpoch(),
+      checkEpoch: async () => this.#held().checkEpoch(this.#options.answerMs),
       load: (entry) => this.#load(entry),
       pruneLoaded: async () => void (await this.#pruneLoaded()),
     })
@@ -129,7 +129,7 @@ export class PostgresStore implements SliceStore {
     this.#control = new StoreOwner(await this.#lock.begin(spooled?.epoch))
     const session = await this.#connected()
     await raiseIds(session, layout, spooled?.sliceId ?? 0n)
-    if (this.#spool !== undefined) await this.#reserveIds(session)
+    if (this.#spool !== undefined) await this.#spoolIds.reserve(session)
   }
 
   create(): Promise<SliceSink> {
@@ -219,7 +219,7 @@ export class PostgresStore implements SliceStore {
 
   async #pruneLoaded(): Promise<bigint[]> {
     const { layout, keep } = this.#options
-    const newestGoodId = await this.#findNewestGood()
+    const newestGoodId = await this.#good.newest(await this.#connected())
     return this.#changes.run(async () => {
       this.#assertOwned()
       const session = await this.#connected()
@@ -229,26 +229,6 @@ export class PostgresStore implements SliceStore {
       await removeSlices(session, layout, this.#assertOwned(), removed)
       return removed
     })
-  }
-
-  async #findNewestGood(): Promise<bigint | undefined> {
-    const slices = await listSlices(await this.#connected(), this.#options.layout)
-    for (const { sliceId } of slices) {
-      if (this.#good.has(sliceId) || (await this.#isGood(sliceId))) return sliceId
-    }
-    return undefined
-  }
-
-  async #isGood(sliceId: bigint): Promise<boolean> {
-    try {
-      const source = await openPostgresSource(() => this.#open(), this.#options.layout, sliceId)
-      await source.verify().finally(() => source.close())
-      this.#good.add(sliceId)
-      return true
-    } catch (error) {
-      if (isForksnapError(error) && error.code !== 'ERR_STORE_FAILED') return false
-      throw error
-    }
   }
 
   /** Waits for running commits, cancels unfinished slices, ends the writer process, releases the lock. */
@@ -267,22 +247,6 @@ export class PostgresStore implements SliceStore {
     await control?.close()
     await this.#lock.release()
     await this.#writer.close()
-  }
-
-  /**
-   * Rejects with `ERR_FENCED` after a takeover, if the database says so at once. One that is slow or away is what the
-   * spool is for: then a takeover is only found out when the slice is loaded.
-   */
-  async #checkEpoch(): Promise<void> {
-    const control = this.#held()
-    let stop = (): void => undefined
-    const late = new Promise<void>((resolve) => (stop = afterMs(Math.min(EPOCH_MS, this.#options.answerMs), resolve)))
-    const asked = control.session().then((session) => control.owner.look(session))
-    const known = asked.catch((error: unknown) => {
-      if (isForksnapError(error, 'ERR_FENCED')) throw error
-    })
-    await Promise.race([known, late]).finally(stop)
-    known.catch(() => undefined)
   }
 
   /** Brings a spooled slice into the database, unless it is there already. */
@@ -308,14 +272,7 @@ export class PostgresStore implements SliceStore {
 
   async #spoolId(): Promise<bigint> {
     this.#assertOwned()
-    if (this.#spoolIds.next >= this.#spoolIds.end) await this.#reserveIds(await this.#connected())
-    return this.#spoolIds.next++
-  }
-
-  /** Ids that can be given while the database is away; no other store of the schema gets them. */
-  async #reserveIds(session: Session): Promise<void> {
-    const next = await raiseIds(session, this.#options.layout, 0n, SPOOL_IDS)
-    this.#spoolIds = { next, end: next + SPOOL_IDS }
+    return this.#spoolIds.take(() => this.#connected())
   }
 
   async #open(): Promise<Session> {
@@ -342,38 +299,4 @@ export class PostgresStore implements SliceStore {
     if (this.#control !== undefined) return this.#control
     throw new ForksnapError('ERR_INVALID_STATE', 'The PostgresStore is not started; call start() first')
   }
-}
-
-/** What a slice needs beside the tables of its rows; a table that a crash of the server would empty is refused. */
-async function prepareTables(session: Session, layout: Layout): Promise<void> {
-  await createMissing(session, ownTables(layout))
-  for (const { table } of ownTables(layout)) await assertDurable(session, table)
-}
-
-const SPOOL_IDS = 10_000n
-/** How long a spooled slice waits for the database to say that the epoch is still its owner's. */
-const EPOCH_MS = 1_000
-
-/**
- * Moves the sequence of slice ids past every id in use, past `above`, and past `count` more, which are the caller's: it
- * resolves with the first of them. Under a lock, so that two who do this do not get the same ones.
- */
-async function raiseIds(
-  session: Session,
-  layout: ResolvedPostgresOptions['layout'],
-  above: bigint,
-  count = 0n,
-): Promise<bigint> {
-  const [catalogue, history] = [catalogueTable(layout), historyTable(layout)].map(quoteTable)
-  const text = `
-    SELECT CASE WHEN s.last + $3::bigint > s.given THEN setval(s.name, s.last + $3::bigint) END, s.last + 1 AS next
-      FROM (SELECT name, given, greatest(given, $2::bigint, (SELECT max(slice_id) FROM ${catalogue}),
-                                         (SELECT max(id) FROM ${history})) AS last
-              FROM pg_get_serial_sequence($1, 'slice_id') AS name,
-                   coalesce(pg_sequence_last_value(name::regclass), 0) AS given) s`
-  return session.transaction('reserve slice ids', async () => {
-    await session.query('reserve slice ids', 'SELECT pg_advisory_xact_lock(hashtext($1))', [catalogue])
-    const { rows } = await session.query<{ next: string }>('reserve slice ids', text, [catalogue, above, count])
-    return BigInt(rows[0].next)
-  })
 }

@@ -49,3 +49,11 @@ it('full collections are allowed again whatever becomes of the fork', async () =
 it('marking that has begun is waited for, unless the caller has changed his mind', async () => {
   expect(await runFixture('parent-cost', ['marking'])).toEqual({ aborted: true, waited: false, beside: 0 })
 })
+
+it('marking is seen that began before anybody looked, until V8 has ended it', async () => {
+  expect(await runFixture('parent-cost', ['markingUnseen'])).toEqual({ during: true, after: false })
+})
+
+it('one look is enough where V8 is not marking; who comes while full collections are put off does not wait again', async () => {
+  expect(await runFixture('parent-cost', ['looks'])).toEqual({ alone: 1, both: 1, beside: 0, save: 1 })
+})

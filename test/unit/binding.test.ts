@@ -61,6 +61,15 @@ describe('the addon in a process that is no child', () => {
     expect(native.getpid()).toBe(process.pid)
   })
 
+  it.each([
+    ['flock', 'EBADF', 'bad file descriptor', () => native.flock(-1, 'shared')],
+    ['sync_file_range', 'EBADF', 'bad file descriptor', () => native.writeBack(-1, 0, 1, false)],
+    ['waitpid', 'EINVAL', 'invalid argument', () => native.waitpid(-1, 0)],
+    ['waitpid', 'ECHILD', 'no child processes', () => native.waitpid(process.pid, 0)],
+  ])("throws a failed call's name and its errno: %s, %s", (syscall, code, text, call) => {
+    expect(call).toThrow(expect.objectContaining({ message: `${syscall}: ${text}`, code, syscall }))
+  })
+
   it('does nothing to a quiescence that has not begun', () => {
     expect(() => native.quiesceProgress()).toThrow('no quiescence')
     expect(() => native.quiesceScan()).toThrow('no quiescence')

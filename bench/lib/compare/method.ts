@@ -14,8 +14,11 @@ export interface Method {
   readonly kind: Kind
   /** In one sentence, for readers of the report. */
   readonly about: string
-  /** Memory that it needs for each record, in bytes, everything included. Measured, and rounded up. */
-  readonly bytesPerRecord: number
+  /**
+   * Memory that it may need for each record, in bytes, everything included: an estimate on the safe side, for the limit of
+   * the heap and for what is not tried where memory is short.
+   */
+  readonly estimatedBytesPerRecord: number
   /** Most records that it can take, and why no more. */
   readonly most?: { readonly records: number; readonly reason: string }
 }

@@ -8,7 +8,7 @@ import { makeOrders, OrderState } from './orders'
 
 export function startPostMessage(records: number, folder: string): Promise<Session> {
   const orders = makeOrders(records)
-  const heapMb = Math.ceil((records * methodOf('post-message').bytesPerRecord) / 2 ** 20) + 512
+  const heapMb = Math.ceil((records * methodOf('post-message').estimatedBytesPerRecord) / 2 ** 20) + 512
   const worker = new Worker(join(__dirname, 'post-message-worker.js'), {
     workerData: folder,
     resourceLimits: { maxOldGenerationSizeMb: heapMb },

@@ -1,7 +1,8 @@
-/** One method in a process of its own: `program.js METHOD RECORDS ROUNDS` prints its samples as one line of JSON. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/**
+ * One method in a process of its own: `program.js METHOD RECORDS ROUNDS FOLDER` prints its samples as one line of JSON,
+ * and removes the folder unless it is killed.
+ */
+import { rmSync } from 'node:fs'
 import { startArena } from './arena'
 import { measureFloor } from './floor'
 import { startHeap, startPacked } from './heap'
@@ -33,8 +34,8 @@ async function run(method: string, records: number, rounds: number, folder: stri
 }
 
 async function main(): Promise<void> {
-  const [method = '', records, rounds] = process.argv.slice(2)
-  const folder = mkdtempSync(join(tmpdir(), 'forksnap-compare-'))
+  const [method = '', records, rounds, folder] = process.argv.slice(2)
+  if (folder === undefined) throw new Error('a folder is missing')
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   // Ended from outside it must still take its files and a redis-server with it.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))

@@ -1,8 +1,9 @@
 /** A Redis of one's own, without a port, a configuration file or persistence of its own accord; it ends with this process. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { spawnBound } from './bound'
 import { parseInfo, RedisClient } from './resp'
 
 export const RDB_NAME = 'state.rdb'
@@ -37,10 +38,8 @@ export async function startRedisServer(folder: string): Promise<RedisServer> {
   const socket = join(folder, 'redis.sock')
   const settings = Object.entries({ ...SETTINGS, dir: folder, unixsocket: socket })
   const args = settings.flatMap(([name, value]) => [`--${name}`, value])
-  const server = spawn('redis-server', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const server = spawnBound('redis-server', args, { stdio: ['ignore', 'ignore', 'inherit'] })
   const ended = once(server, 'exit')
-  const kill = (): void => void server.kill('SIGKILL')
-  process.once('exit', kill)
   for (let look = 0; ; look++) {
     if (server.exitCode !== null) throw new Error(`redis-server ended with code ${server.exitCode}`)
     const client = await RedisClient.connect(socket).catch(() => undefined)
@@ -54,7 +53,6 @@ export async function startRedisServer(folder: string): Promise<RedisServer> {
     async end() {
       server.kill('SIGTERM')
       await ended
-      process.removeListener('exit', kill)
     },
   }
 }

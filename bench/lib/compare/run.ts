@@ -1,7 +1,8 @@
 /** Starts each method in a process of its own, one after the other, and collects what they print. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packageRoot } from '../../../src/addon-files'
 import { packedHeapEnvironment, packedHeapLibrary } from '../../../src/packed-heap'
@@ -18,6 +19,8 @@ const SPARE_BYTES = 0.7 * GB
 const HEAP_SPARE_MB = 512
 const LIMIT_MS = 20 * 60_000
 const OUTPUT_BYTES_MAX = 64 << 20
+/** A child that outlives a killed method may still be writing its file. */
+const REMOVALS_MAX = 10
 
 export interface CompareOptions {
   readonly sizes: readonly number[]
@@ -52,9 +55,9 @@ function absence({ id }: Method): string | undefined {
 
 /** Why a method is not tried with so many records; undefined if it can be. `available` is in bytes. */
 export function reasonAgainst(method: Method, records: number, available: number): string | undefined {
-  const { most, bytesPerRecord } = method
+  const { most, estimatedBytesPerRecord } = method
   if (most !== undefined && records > most.records) return most.reason
-  const needed = records * bytesPerRecord + SPARE_BYTES
+  const needed = records * estimatedBytesPerRecord + SPARE_BYTES
   if (needed <= available) return undefined
   return `it needs about ${short(needed / GB)} GB of memory, and ${short(available / GB)} GB are free`
 }
@@ -66,18 +69,21 @@ function environmentOf(id: string): NodeJS.ProcessEnv {
 }
 
 function runMethod(method: Method, records: number, rounds: number): Outcome {
-  const { id, bytesPerRecord } = method
+  const { id, estimatedBytesPerRecord } = method
   const reason = absence(method) ?? reasonAgainst(method, records, process.availableMemory())
   if (reason !== undefined) return missing(id, records, reason)
-  const heapMb = Math.ceil((records * bytesPerRecord) / 2 ** 20) + HEAP_SPARE_MB
-  const args = [`--max-old-space-size=${heapMb}`, join(__dirname, 'program.js'), id, String(records), String(rounds)]
-  const result = spawnSync(process.execPath, args, {
+  const heapMb = Math.ceil((records * estimatedBytesPerRecord) / 2 ** 20) + HEAP_SPARE_MB
+  // Made here, and removed here too: a process that is killed leaves its files.
+  const folder = mkdtempSync(join(tmpdir(), 'forksnap-compare-'))
+  const program = [join(__dirname, 'program.js'), id, String(records), String(rounds), folder]
+  const result = spawnSync(process.execPath, [`--max-old-space-size=${heapMb}`, ...program], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
     maxBuffer: OUTPUT_BYTES_MAX,
     env: environmentOf(id),
     timeout: LIMIT_MS,
   })
+  rmSync(folder, { recursive: true, force: true, maxRetries: REMOVALS_MAX })
   if (result.error !== undefined || result.status !== 0) {
     const said = result.stderr.trim().split('\n').at(-1) ?? ''
     const how = result.signal === null ? `code ${result.status}` : result.signal
