@@ -66,21 +66,13 @@ function pidsGroup(system: System, pid: string): PidsGroup | undefined {
   return groups.sort((a, b) => a.limit - a.used - (b.limit - b.used))[0]
 }
 
-function statusField(system: System, pid: string, name: string): string | undefined {
-  const line = system.lines(`/proc/${pid}/status`).find((one) => one.startsWith(`${name}:`))
-  return line
-    ?.slice(name.length + 1)
-    .trim()
-    .split(/\s+/)[0]
-}
-
-const userOf = (system: System, pid: string): string | undefined => statusField(system, pid, 'Uid')
+const userOf = (system: System, pid: string): string | undefined => system.word(`/proc/${pid}/status`, 'Uid')
 
 /** The kernel counts a user's threads, not only processes. */
 function threadsOf(system: System, user: string | undefined): number {
   const pids = system.names('/proc').filter((name) => /^\d+$/.test(name))
   const own = pids.filter((pid) => userOf(system, pid) === user)
-  return own.reduce((sum, pid) => sum + Number(statusField(system, pid, 'Threads') ?? 1), 0)
+  return own.reduce((sum, pid) => sum + Number(system.word(`/proc/${pid}/status`, 'Threads') ?? 1), 0)
 }
 
 const FILES_WHY =
@@ -130,7 +122,8 @@ export function checkCore(subject: Subject): Check {
   const check = judge('limit-core', CORE_WHY)
   return judgeLimit(subject, check, 'Max core file size', (limit) => {
     if (limit === 0) return check.ok('no core dumps')
-    const pattern = subject.system.text('/proc/sys/kernel/core_pattern') ?? ''
+    const pattern = subject.system.text('/proc/sys/kernel/core_pattern')
+    if (pattern === undefined) return check.skipped('where core dumps go cannot be read here')
     if (pattern.startsWith('|')) return check.ok('core dumps go to a program, which has limits of its own')
     const size = limit === Infinity ? 'unlimited' : bytesText(limit)
     const mend = 'ulimit -c 0 (systemd: LimitCORE=0), or let a program take the dumps, as systemd-coredump does'
