@@ -50,6 +50,12 @@ describe('memory for the pages that are copied', () => {
       /4.0 GiB can be had.*memory.high/,
     ],
     [
+      'a limit of which nobody sees what is used',
+      { '/sys/fs/cgroup/memory.max': `${5 * GIB}\n` },
+      'warn',
+      /5.0 GiB can be had/,
+    ],
+    [
       'a container that sees its own group as the topmost',
       limited('/sys/fs/cgroup', 5, 1),
       'fail',
@@ -227,6 +233,7 @@ describe('the other settings of a machine', () => {
     ['a unit that is not there', 'systemd', IN_SERVICE, 'skipped', /not found/],
     ['few processes left', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '20\n', [`${SERVICE}/pids.current`]: '15\n' }, 'fail', /15 of 20/], // prettier-ignore
     ['few processes left in the group above', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '1000\n', [`${SERVICE}/pids.current`]: '5\n', [`${dirname(SERVICE)}/pids.max`]: '20\n', [`${dirname(SERVICE)}/pids.current`]: '15\n' }, 'fail', /15 of 20 .*system.slice exist/], // prettier-ignore
+    ['few processes left by both limits', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '20\n', [`${SERVICE}/pids.current`]: '15\n', '/proc/self/limits': 'Max processes   12   12   processes\n', '/proc/self/status': 'Uid:\t7\t7\n', '/proc/5/status': 'Uid:\t7\t7\nThreads:\t5\n' }, 'fail', /is 12, and the user has 5 .*15 of 20.*fewer than 8 are left/], // prettier-ignore
     ['few processes left, v1', 'limit-processes', { ...V1, '/sys/fs/cgroup/pids/pids.max': '20\n', '/sys/fs/cgroup/pids/pids.current': '15\n' }, 'fail', /15 of 20/], // prettier-ignore
     ['a heap of which nothing is known', 'heap-limit', limited('/sys/fs/cgroup', 1, 0), 'skipped', /another machine/],
     ['a group that cannot be seen', 'oom-group', {}, 'skipped', /cannot be seen/],
@@ -258,9 +265,12 @@ describe('the other settings of a machine', () => {
     [
       'huge pages as the general setting says',
       'huge-pages',
-      { [`${THP}/hugepages-2048kB/enabled`]: 'always [inherit] madvise never' },
-      'ok',
-      /madvise/,
+      {
+        [`${THP}/hugepages-2048kB/enabled`]: 'always [inherit] madvise never',
+        [`${THP}/enabled`]: '[always] madvise never',
+      },
+      'warn',
+      /"always"/,
     ],
     [
       'huge pages that are larger here',

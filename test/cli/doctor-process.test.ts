@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Check } from '../../src/cli/doctor/check'
-import { inPipe } from '../helpers/cli'
+import { packedHeapLibrary } from '../../src/packed-heap'
+import { CLI, inPipe } from '../helpers/cli'
 import { type Files, GIB, limited, look, removeMachines } from '../helpers/doctor'
+import { itUnless } from '../helpers/store-fixture'
 
 /** What `forksnap doctor --pid` sees of a server, and what it cannot see. */
 
@@ -37,6 +39,7 @@ describe('options', () => {
     ['its NODE_OPTIONS', of(server, '--require "./a b.js" --single_threaded'), 'warn', /--single-threaded/],
     ['what the command line takes back', of(['--addons', ...server], '--no-addons'), 'ok', /nothing wrong/],
     ['several that are wrong', of(['--single-threaded', '--no-addons', 'a.js']), 'fail', /--no-addons keeps.*; --single-threaded makes/],
+    ['what fails is told first', of(['--single-threaded', '--permission', 'a.js']), 'fail', /without --allow-addons.*; --single-threaded/],
     ['the permission model', of(['--permission', 'a.js']), 'fail', /without --allow-addons.*without --allow-child-process/],
     ['node alone', process7('node\0', ''), 'ok', /^no options$/],
     ['an empty last argument', of(['server.js', '']), 'ok', /^no options$/],
@@ -123,6 +126,14 @@ describe('a process that runs', () => {
     const flags = (await Promise.all(pids.map(checksOf))).map((checks) => checks['node-flags'])
     expect(flags.map(({ status }) => status)).toEqual(['fail', 'skipped', 'skipped', 'fail'])
     expect(flags[1].found).toContain(`process ${pids[1]} has overwritten its command line with a title, "exchange"`)
+  })
+
+  const library = packedHeapLibrary()
+  itUnless('problem' in library ? library.problem : null, 'has its heap packed, or could have', async () => {
+    const server = node('-e', code(''))
+    const pids = await Promise.all([started(server), started(node(CLI, 'exec', '--', ...server))])
+    const found = (await Promise.all(pids.map(checksOf))).map((checks) => checks['packed-heap'].found)
+    expect(found).toEqual([expect.stringMatching(/^available/), `loaded in process ${pids[1]}`])
   })
 
   it('is this Node, or another program, such as the shell that has started the server', async () => {

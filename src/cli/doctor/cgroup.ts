@@ -103,8 +103,8 @@ const MEMORY_FILES: { readonly [version in Cgroup['version']]: MemoryFiles } = {
 export function memoryLimits(system: System, { version, folders }: Cgroup): MemoryLimit[] {
   const names = MEMORY_FILES[version]
   return folders.flatMap((folder) => {
-    const usedBytes = system.number(join(folder, names.used))
-    if (usedBytes === undefined) return []
+    // A limit of which nobody may see how much is used is still a limit.
+    const usedBytes = system.number(join(folder, names.used)) ?? 0
     const field = (name: string): number | undefined => system.field(join(folder, 'memory.stat'), name)
     const sum = (fields: readonly string[]): number => fields.reduce((bytes, name) => bytes + (field(name) ?? 0), 0)
     const reclaimableBytes = Math.max(0, sum(names.reclaimable) - sum(names.unwritten))

@@ -1,7 +1,7 @@
 import { bytesText } from '../output'
 import { join } from 'node:path'
 import { cgroupOf } from './cgroup'
-import { type Check, judge } from './check'
+import { type Check, type Finding, judge } from './check'
 import type { Subject } from './subject'
 import type { System } from './system'
 
@@ -33,21 +33,25 @@ const PROCESSES_LEFT = 8
 
 export function checkProcesses({ system, pid }: Subject): Check {
   const check = judge('limit-processes', PROCESSES_WHY)
+  const findings: Finding[] = []
   const group = pidsGroup(system, pid)
   if (group !== undefined && group.limit - group.used < PROCESSES_LEFT) {
     const mend = 'raise pids.max (systemd: TasksMax=, Docker: --pids-limit, Kubernetes: podPidsLimit)'
-    return check.fail(`${group.used} of ${group.limit} processes and threads of ${group.folder} exist`, mend)
+    const found = `${group.used} of ${group.limit} processes and threads of ${group.folder} exist`
+    findings.push({ status: 'fail', found, mend })
   }
   const limit = limitOf(system, pid, 'Max processes')
-  if (limit === undefined) return check.skipped(UNREADABLE)
-  if (limit === Infinity) return check.ok('no limit')
+  if (limit === undefined) return findings.length === 0 ? check.skipped(UNREADABLE) : check.all(UNREADABLE, findings)
+  if (limit === Infinity) return check.all('no RLIMIT_NPROC', findings)
   const user = userOf(system, pid)
   // Capabilities of root override it.
-  if (user === '0') return check.ok(`RLIMIT_NPROC is ${limit}, which does not hold for root`)
+  if (user === '0') return check.all(`RLIMIT_NPROC is ${limit}, which does not hold for root`, findings)
   const used = threadsOf(system, user)
-  const found = `RLIMIT_NPROC is ${limit}, and the user has ${used} processes and threads`
-  const mend = 'raise it (systemd: LimitNPROC=, /etc/security/limits.conf: nproc)'
-  return limit - used < PROCESSES_LEFT ? check.fail(found, mend) : check.ok(found)
+  if (limit - used < PROCESSES_LEFT) {
+    const mend = 'raise RLIMIT_NPROC (systemd: LimitNPROC=, /etc/security/limits.conf: nproc)'
+    findings.push({ status: 'fail', found: `fewer than ${PROCESSES_LEFT} are left`, mend })
+  }
+  return check.all(`RLIMIT_NPROC is ${limit}, and the user has ${used} processes and threads`, findings)
 }
 
 interface PidsGroup {

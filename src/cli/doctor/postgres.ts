@@ -2,7 +2,7 @@ import { messageOf } from '../failure'
 import { type Check, type Finding, judge } from './check'
 import type { Subject } from './subject'
 
-const WHY = 'Slices and the log in a database are as durable as its settings, and a start waits for it.'
+const WHY = 'Slices and the log in a database are as durable as its settings, and a server does not start without it.'
 
 interface Facts {
   readonly [column: string]: unknown
