@@ -191,6 +191,6 @@ describe('mounted for the test', () => {
   itUnless(reasonAgainst(readOnly(join(probe, 'ro'))), 'a disk that is mounted read-only', async () => {
     const at = join(folder, 'ro')
     const check = await disk(readOnly(at), join(at, 'slices'))
-    expect(check).toMatchObject({ status: 'fail', found: expect.stringContaining('read-only') as string })
+    expect(check).toMatchObject({ status: 'fail', mend: 'mount it for writing' })
   })
 })

@@ -92,7 +92,7 @@ export function checkFlags({ system, pid }: Subject): Check {
   const seen = flags.size === 0 ? 'no options' : [...flags.keys()].join(' ')
   if (findings.length > 0) return check.all(seen, findings)
   if (hidden === undefined) return check.ok(flags.size === 0 ? seen : `nothing wrong with ${seen}`)
-  return check.skipped(`${hidden}: other options than these may be in force: ${seen}`)
+  return check.skipped(`${hidden}; as far as can be seen: ${seen}`)
 }
 
 function permissionProblems(flags: Flags): Finding[] {
