@@ -17,8 +17,8 @@ export function disksOf(system: System, device: bigint): string[] {
 }
 
 /** As makedev(3) of the GNU C library puts them together. */
-export const majorOf = (device: bigint): bigint => ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)
-export const minorOf = (device: bigint): bigint => (device & 0xffn) | ((device >> 12n) & 0xffffff00n)
+const majorOf = (device: bigint): bigint => ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)
+const minorOf = (device: bigint): bigint => (device & 0xffn) | ((device >> 12n) & 0xffffff00n)
 
 /** A partition lies in the folder of its disk; a volume of LVM, RAID or an encrypted one names what it is made of. */
 function disksBelow(system: System, link: string): string[] {

@@ -44,8 +44,9 @@ export function checkProcesses({ system, pid }: Subject): Check {
   if (limit === undefined) return findings.length === 0 ? check.skipped(UNREADABLE) : check.all(UNREADABLE, findings)
   if (limit === Infinity) return check.all('no RLIMIT_NPROC', findings)
   const user = userOf(system, pid)
-  // Capabilities of root override it.
-  if (user === '0') return check.all(`RLIMIT_NPROC is ${limit}, which does not hold for root`, findings)
+  // Nobody counts the processes of root; that of a user namespace is an ordinary user outside it.
+  if (user === '0' && isMachineRoot(system, pid))
+    return check.all(`RLIMIT_NPROC is ${limit}, which does not hold for root`, findings)
   const used = threadsOf(system, user)
   if (limit - used < PROCESSES_LEFT) {
     const mend = 'raise RLIMIT_NPROC (systemd: LimitNPROC=, /etc/security/limits.conf: nproc)'
@@ -71,6 +72,9 @@ function pidsGroup(system: System, pid: string): PidsGroup | undefined {
 }
 
 const userOf = (system: System, pid: string): string | undefined => system.word(`/proc/${pid}/status`, 'Uid')
+
+const isMachineRoot = (system: System, pid: string): boolean =>
+  /^\s*0\s+0\s/.test(system.text(`/proc/${pid}/uid_map`) ?? '0 0 ')
 
 /** The kernel counts a user's threads, not only processes. */
 function threadsOf(system: System, user: string | undefined): number {
