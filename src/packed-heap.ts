@@ -5,7 +5,7 @@ import { binding } from './binding'
 import { usesGlibc } from './libc'
 import { isSupported } from './platform'
 
-const LIBRARY = 'forksnap_packed_heap.so'
+export const PACKED_HEAP_LIBRARY = 'forksnap_packed_heap.so'
 
 /** Told to the preloaded library: its own path, to be taken out of LD_PRELOAD, and whether to stay there all the same. */
 const OWN_PATH = 'FORKSNAP_PACKED_HEAP'
@@ -19,8 +19,8 @@ export function packedHeapLibrary(): { readonly path: string } | { readonly prob
   }
   if (!usesGlibc()) return { problem: 'it needs the GNU C library' }
   const places = [path.join(packageRoot(), 'build', 'Release'), prebuildFolder()]
-  const found = places.map((place) => path.join(place, LIBRARY)).find((file) => existsSync(file))
-  if (found === undefined) return { problem: `there is no ${LIBRARY}. ${buildAdvice()}` }
+  const found = places.map((place) => path.join(place, PACKED_HEAP_LIBRARY)).find((file) => existsSync(file))
+  if (found === undefined) return { problem: `there is no ${PACKED_HEAP_LIBRARY}. ${buildAdvice()}` }
   // The dynamic linker splits its list at both.
   if (/[\s:]/.test(found)) return { problem: `a path with a space or a colon cannot be preloaded: ${found}` }
   return { path: found }

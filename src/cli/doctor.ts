@@ -74,7 +74,7 @@ async function subjectOf(options: Options): Promise<Subject> {
     throw new Problem(`There is no process ${pid}`)
   const own = pid === 'self' ? undefined : residentBytes(system, pid)
   const stateBytes = options.stateBytes ?? own
-  return { system, pid, stateBytes, resident: pid !== 'self', slices, log, postgres, schema: schema ?? 'public' }
+  return { system, pid, stateBytes, residentBytes: own ?? 0, slices, log, postgres, schema: schema ?? 'public' }
 }
 
 const STYLES: { readonly [status in Status]: readonly Style[] } = {

@@ -23,9 +23,10 @@ export interface FileOperationLogOptions {
 }
 
 const POLICIES: readonly FsyncPolicy[] = ['always', 'everysec', 'no']
+export const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024
 const DEFAULTS = {
   fsync: 'always',
-  segmentBytes: 64 * 1024 * 1024,
+  segmentBytes: SEGMENT_BYTES_DEFAULT,
   maxPendingEntries: 1_000_000,
   maxPendingBytes: 64 * 1024 * 1024,
 } as const

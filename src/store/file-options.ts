@@ -27,7 +27,9 @@ export interface CheckedFileStoreOptions {
   readonly writing: SliceWriting
 }
 
-const KEEP_DEFAULT: KeepPolicy = { count: 3 }
+/** Slices that are kept unless `keep` says otherwise. */
+export const KEEP_COUNT_DEFAULT = 3
+const KEEP_DEFAULT: KeepPolicy = { count: KEEP_COUNT_DEFAULT }
 const SYNC_EVERY_BYTES_DEFAULT = 4 * 1024 * 1024
 
 /** Fills in the defaults. Throws `ERR_INVALID_ARGUMENT`, or `ERR_UNSUPPORTED_PLATFORM` for a codec that Node lacks. */

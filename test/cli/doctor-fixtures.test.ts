@@ -1,64 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import type { Check } from '../../src/cli/doctor/check'
-import { runChecks } from '../../src/cli/doctor/checks'
-import type { Subject } from '../../src/cli/doctor/subject'
-import { System } from '../../src/cli/doctor/system'
+import { dirname } from 'node:path'
+import { type Files, GIB, limited, limitedV1, look, meminfo, removeMachines } from '../helpers/doctor'
 
-/** What `forksnap doctor` makes of machines that cannot be set up here: their /proc, /sys and /etc are written down. */
+/** Machines that are set up wrongly in ways that cannot be had here, and what `forksnap doctor` says of them. */
 
-const GIB = 2 ** 30
-const folders: string[] = []
-
-afterAll(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true })
-})
-
-type Files = Readonly<Record<string, string>>
-
-/** A machine with 64 GiB on which nothing is wrong. */
-const MACHINE: Files = {
-  '/proc/sys/kernel/osrelease': '6.1.0-18-amd64\n',
-  '/proc/sys/vm/overcommit_memory': '1\n',
-  '/proc/meminfo': meminfo(64, 60),
-  '/sys/kernel/mm/transparent_hugepage/enabled': 'always [madvise] never\n',
-  '/proc/self/cgroup': '0::/\n',
-  '/proc/self/mountinfo': '30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n',
-}
-
-function meminfo(totalGib: number, availableGib: number, commit: readonly [limit: number, promised: number] = [32, 8]) {
-  const lines = { MemTotal: totalGib, MemAvailable: availableGib, CommitLimit: commit[0], Committed_AS: commit[1] }
-  return Object.entries(lines)
-    .map(([name, gib]) => `${name}:    ${gib * 1024 * 1024} kB\n`)
-    .join('')
-}
-
-async function look(id: string, files: Files, about: Partial<Subject> = {}): Promise<Check> {
-  const root = mkdtempSync(join(tmpdir(), 'forksnap-doctor-'))
-  folders.push(root)
-  for (const [path, text] of Object.entries({ ...MACHINE, ...files })) {
-    mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), text)
-  }
-  const nothing = { slices: undefined, log: undefined, postgres: undefined, schema: 'public' }
-  const subject = { system: new System(root), pid: 'self', stateBytes: 4 * GIB, resident: false, ...nothing, ...about }
-  const check = (await runChecks(subject)).find((one) => one.id === id)
-  if (check === undefined) throw new Error(`there is no check ${id}`)
-  return check
-}
-
-/** A group of version 2 with a limit, in GiB. */
-function limited(folder: string, limit: number, used: number, idle = 0): Files {
-  return {
-    [`${folder}/memory.max`]: `${Math.round(limit * GIB)}\n`,
-    [`${folder}/memory.current`]: `${Math.round(used * GIB)}\n`,
-    [`${folder}/memory.stat`]: `anon 1\ninactive_file ${idle * GIB}\nactive_file 1\n`,
-  }
-}
+afterAll(removeMachines)
 
 const SERVICE = '/sys/fs/cgroup/system.slice/exchange.service'
 const IN_SERVICE = { '/proc/self/cgroup': '0::/system.slice/exchange.service\n' }
+const V1_MEMORY = '/sys/fs/cgroup/memory'
 const V1 = {
   '/proc/self/cgroup': '4:memory:/docker/abc\n3:pids:/docker/abc\n0::/\n',
   '/proc/self/mountinfo': [
@@ -66,38 +15,150 @@ const V1 = {
     '36 31 0:33 /docker/abc /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids',
   ].join('\n'),
 }
-const UNLIMITED_V1 = '9223372036854771712\n'
+const UNLIMITED_V1 = 2 ** 33
+
+type Row = readonly [name: string, files: Files, status: string, found: RegExp]
 
 describe('memory for the pages that are copied', () => {
-  it.each<[name: string, files: Files, status: string, found: RegExp]>([
+  const service = (...group: [limit: number, used: number, statistics?: Record<string, number>]): Files => {
+    return { ...IN_SERVICE, ...limited(SERVICE, ...group) }
+  }
+  const v1 = (...group: [limit: number, used: number, statistics?: Record<string, number>]): Files => {
+    return { ...V1, ...limitedV1(V1_MEMORY, ...group) }
+  }
+
+  it.each<Row>([
     ['a machine with enough', {}, 'ok', /60.0 GiB can be had \(bound: the memory of the machine\)/],
     ['a small machine', { '/proc/meminfo': meminfo(8, 6) }, 'warn', /not enough for the worst case/],
     ['a machine that is too small', { '/proc/meminfo': meminfo(8, 4.5) }, 'fail', /not enough for a snapshot/],
     [
-      'v2: a limit of the own group',
-      { ...IN_SERVICE, ...limited(SERVICE, 4.5, 0.2) },
+      'a limit of the own group',
+      service(4.5, 0.2),
       'fail',
-      /4.3 GiB.*4.5 GiB in .*exchange/,
+      /4.3 GiB.*4.5 GiB in .*exchange.service\/memory.max, 204.8 MiB in use\)/,
     ],
-    ['v2: file pages that can go', { ...IN_SERVICE, ...limited(SERVICE, 16, 14, 8) }, 'ok', /10.0 GiB can be had/],
-    ['v2: a limit of the group above', { ...IN_SERVICE, ...limited(dirname(SERVICE), 6, 0), [`${SERVICE}/memory.max`]: 'max\n' }, 'warn', /in .*system.slice\)/], // prettier-ignore
     [
-      'v2: a container that sees its own group as the topmost',
+      'a limit of the group above',
+      { ...service(9, 0), [`${SERVICE}/memory.max`]: 'max\n', ...limited(dirname(SERVICE), 6, 0) },
+      'warn',
+      /in .*system.slice\/memory.max/,
+    ],
+    [
+      'a limit above which it is slowed down',
+      { ...service(64, 1), [`${SERVICE}/memory.high`]: `${5 * GIB}\n` },
+      'fail',
+      /4.0 GiB can be had.*memory.high/,
+    ],
+    [
+      'a limit of which nobody sees what is used',
+      { '/sys/fs/cgroup/memory.max': `${5 * GIB}\n` },
+      'warn',
+      /5.0 GiB can be had/,
+    ],
+    [
+      'a container that sees its own group as the topmost',
       limited('/sys/fs/cgroup', 5, 1),
       'fail',
       /4.0 GiB can be had/,
     ],
-    ['v2: a path of the host that does not exist here', { '/proc/self/cgroup': '0::/../../kubepods/pod1\n', ...limited('/sys/fs/cgroup', 5, 1) }, 'fail', /5.0 GiB in \/sys/], // prettier-ignore
-    ['v1: a limit', { ...V1, '/sys/fs/cgroup/memory/memory.limit_in_bytes': `${5 * GIB}\n`, '/sys/fs/cgroup/memory/memory.usage_in_bytes': `${2 * GIB}\n`, '/sys/fs/cgroup/memory/memory.stat': `total_inactive_file ${GIB}\n` }, 'fail', /4.0 GiB can be had.*5.0 GiB in/], // prettier-ignore
-    ['v1: no limit', { ...V1, '/sys/fs/cgroup/memory/memory.limit_in_bytes': UNLIMITED_V1, '/sys/fs/cgroup/memory/memory.usage_in_bytes': '1\n' }, 'ok', /memory of the machine/], // prettier-ignore
+    [
+      'a path of the host that does not exist here',
+      { '/proc/self/cgroup': '0::/../../kubepods/pod1\n', ...limited('/sys/fs/cgroup', 5, 1) },
+      'fail',
+      /5.0 GiB in \/sys/,
+    ],
   ])('%s', async (_name, files, status, found) => {
     expect(await look('memory', files)).toMatchObject({ status, found: expect.stringMatching(found) as string })
   })
 
-  it('of a running server only the copies are still to come', async () => {
+  it.each<Row>([
+    [
+      'v2: pages of files that nobody has used for a while',
+      service(16, 14, { inactive_file: 8 }),
+      'ok',
+      /10.0 GiB can be had.*14.0 GiB in use, 8.0 GiB of it pages of files/,
+    ],
+    [
+      'v2: pages of files that somebody uses',
+      service(16, 14, { inactive_file: 1, active_file: 7 }),
+      'ok',
+      /10.0 GiB can be had/,
+    ],
+    [
+      'v2: the slab',
+      service(16, 14, { active_file: 7, slab_reclaimable: 1, slab_unreclaimable: 4 }),
+      'ok',
+      /10.0 GiB can be had/,
+    ],
+    [
+      'v2: not what has to be written first',
+      service(16, 14, { active_file: 7, file_dirty: 3, file_writeback: 1 }),
+      'warn',
+      /5.0 GiB can be had.*3.0 GiB of it/,
+    ],
+    [
+      'v2: not what lies in a tmpfs',
+      service(16, 14, { file: 8, shmem: 8, inactive_anon: 8 }),
+      'fail',
+      /2.0 GiB can be had.*14.0 GiB in use\)/,
+    ],
+    [
+      'v2: more dirty pages than pages of files',
+      service(16, 14, { active_file: 1, file_dirty: 3 }),
+      'fail',
+      /2.0 GiB can be had/,
+    ],
+    [
+      'v1: pages of files, of all groups below',
+      v1(16, 14, { total_inactive_file: 1, total_active_file: 7, inactive_file: 1 }),
+      'ok',
+      /10.0 GiB can be had.*in .*memory.limit_in_bytes, 14.0 GiB in use, 8.0 GiB of it/,
+    ],
+    [
+      'v1: not what has to be written first',
+      v1(16, 14, { total_active_file: 7, total_dirty: 3, total_writeback: 1 }),
+      'warn',
+      /5.0 GiB can be had/,
+    ],
+    [
+      'v1: not what lies in a tmpfs',
+      v1(16, 14, { total_cache: 8, total_shmem: 8, total_inactive_anon: 8 }),
+      'fail',
+      /2.0 GiB can be had/,
+    ],
+    ['v1: a limit', v1(5, 2, { total_inactive_file: 1 }), 'fail', /4.0 GiB can be had.*5.0 GiB in/],
+    [
+      'v1: a limit of a group above that cannot be seen',
+      v1(UNLIMITED_V1, 2, { hierarchical_memory_limit: 5 }),
+      'fail',
+      /3.0 GiB can be had.*5.0 GiB in/,
+    ],
+    ['v1: no limit', v1(UNLIMITED_V1, 1), 'ok', /memory of the machine/],
+  ])('%s', async (_name, files, status, found) => {
+    expect(await look('memory', files)).toMatchObject({ status, found: expect.stringMatching(found) as string })
+  })
+
+  it('of a running server only the copies are still to come, and what its state grows by', async () => {
     const files = { '/proc/meminfo': meminfo(8, 4.5) }
-    expect(await look('memory', files, { resident: true })).toMatchObject({ status: 'ok' })
+    const running = { residentBytes: 4 * GIB }
+    expect(await look('memory', files, running)).toMatchObject({ status: 'ok' })
+    const grows = await look('memory', files, { residentBytes: 1 * GIB })
+    const found = expect.stringContaining('a state of 4.0 GiB of which 3.0 GiB are to come') as string
+    expect(grows).toMatchObject({
+      status: 'warn',
+      found,
+      mend: expect.stringContaining('7.0 GiB can be had') as string,
+    })
     expect(await look('memory', files, { stateBytes: undefined })).toMatchObject({ status: 'skipped' })
+  })
+
+  it('tells what to raise', async () => {
+    const mend = async (files: Files) => (await look('memory', files)).mend
+    expect(await mend(service(4.5, 0.2))).toMatch(
+      /^raise memory.max in .*exchange.service \(.*MemoryMax=.*8.0 GiB can be had/,
+    )
+    expect(await mend(v1(4, 1))).toMatch(/^raise memory.limit_in_bytes in .*memory \(.*--memory/)
+    expect(await mend({ '/proc/meminfo': meminfo(8, 4.5) })).toMatch(/^use a machine with more memory, so that 8.0 GiB/)
   })
 })
 
@@ -115,7 +176,17 @@ describe('overcommit', () => {
 
   it('of a running server once the state is enough', async () => {
     const files = { ...strict, '/proc/meminfo': meminfo(64, 60, [16, 9]) }
-    expect((await look('overcommit', files, { resident: true })).status).toBe('warn')
+    expect((await look('overcommit', files, { residentBytes: 4 * GIB })).status).toBe('warn')
+  })
+
+  it('promises the child of a running server all that the server may write to', async () => {
+    const files = {
+      ...strict,
+      '/proc/meminfo': meminfo(64, 60, [16, 9]),
+      '/proc/7/status': `VmData:\t${8 * 2 ** 20} kB\nVmStk:\t132 kB\n`,
+    }
+    const check = await look('overcommit', files, { pid: '7', residentBytes: 4 * GIB })
+    expect(check).toMatchObject({ status: 'fail', found: expect.stringContaining('8.0 GiB are needed') as string })
   })
 })
 
@@ -127,6 +198,11 @@ describe('the other settings of a machine', () => {
   const dropIn = {
     '/etc/systemd/system/exchange.service.d/kill.conf': '[Service]\nKillMode=mixed\nOOMPolicy=continue\n',
   }
+  const THP = '/sys/kernel/mm/transparent_hugepage'
+  const core = (limit: string, pattern?: string): Files => ({
+    '/proc/self/limits': `Limit   Soft Limit   Hard Limit   Units\nMax core file size   ${limit}   unlimited   bytes\n`,
+    ...(pattern === undefined ? {} : { '/proc/sys/kernel/core_pattern': `${pattern}\n` }),
+  })
   it.each<[name: string, id: string, files: Files, status: string, found: RegExp]>([
     ['huge pages for nobody', 'huge-pages', { '/sys/kernel/mm/transparent_hugepage/enabled': 'always madvise [never]' }, 'warn', /never/], // prettier-ignore
     ['huge pages for all', 'huge-pages', { '/sys/kernel/mm/transparent_hugepage/enabled': '[always] madvise never' }, 'warn', /always/], // prettier-ignore
@@ -157,51 +233,62 @@ describe('the other settings of a machine', () => {
     ['a unit that is not there', 'systemd', IN_SERVICE, 'skipped', /not found/],
     ['few processes left', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '20\n', [`${SERVICE}/pids.current`]: '15\n' }, 'fail', /15 of 20/], // prettier-ignore
     ['few processes left in the group above', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '1000\n', [`${SERVICE}/pids.current`]: '5\n', [`${dirname(SERVICE)}/pids.max`]: '20\n', [`${dirname(SERVICE)}/pids.current`]: '15\n' }, 'fail', /15 of 20 .*system.slice exist/], // prettier-ignore
+    ['few processes left by both limits', 'limit-processes', { ...IN_SERVICE, [`${SERVICE}/pids.max`]: '20\n', [`${SERVICE}/pids.current`]: '15\n', '/proc/self/limits': 'Max processes   12   12   processes\n', '/proc/self/status': 'Uid:\t7\t7\n', '/proc/5/status': 'Uid:\t7\t7\nThreads:\t5\n' }, 'fail', /is 12, and the user has 5 .*15 of 20.*fewer than 8 are left/], // prettier-ignore
+    ['a limit that does not hold for root', 'limit-processes', { '/proc/self/limits': 'Max processes   12   12   processes\n', '/proc/self/status': 'Uid:\t0\t0\n', '/proc/self/uid_map': '         0          0 4294967295\n' }, 'ok', /not hold for root/], // prettier-ignore
+    ['and holds for the root of a container without root', 'limit-processes', { '/proc/self/limits': 'Max processes   12   12   processes\n', '/proc/self/status': 'Uid:\t0\t0\n', '/proc/self/uid_map': '0 1000 1\n1 100000 65536\n', '/proc/5/status': 'Uid:\t0\t0\nThreads:\t5\n' }, 'fail', /the user has 5 /], // prettier-ignore
     ['few processes left, v1', 'limit-processes', { ...V1, '/sys/fs/cgroup/pids/pids.max': '20\n', '/sys/fs/cgroup/pids/pids.current': '15\n' }, 'fail', /15 of 20/], // prettier-ignore
-    ['a heap beyond the limit', 'heap-limit', limited('/sys/fs/cgroup', 1, 0), 'skipped', /cannot be read/],
+    ['a heap of which nothing is known', 'heap-limit', limited('/sys/fs/cgroup', 1, 0), 'skipped', /another machine/],
+    ['a group that cannot be seen', 'oom-group', {}, 'skipped', /cannot be seen/],
+    ['the topmost group of a machine', 'oom-group', { '/sys/fs/cgroup/cgroup.procs': '1\n' }, 'ok', /not set/],
+    [
+      'core dumps into files',
+      'limit-core',
+      core('unlimited', 'core'),
+      'warn',
+      /RLIMIT_CORE is unlimited, and dumps become files/,
+    ],
+    ['short core dumps into files', 'limit-core', core('1048576', '/var/crash/%p'), 'warn', /RLIMIT_CORE is 1.0 MiB/],
+    [
+      'core dumps for a program',
+      'limit-core',
+      core('unlimited', '|/lib/systemd/systemd-coredump %P'),
+      'ok',
+      /to a program/,
+    ],
+    ['no core dumps', 'limit-core', core('0', 'core'), 'ok', /no core dumps/],
+    ['core dumps of which nobody knows where they go', 'limit-core', core('unlimited'), 'skipped', /cannot be read/],
+    [
+      'huge pages for nobody, at their size',
+      'huge-pages',
+      { [`${THP}/hugepages-2048kB/enabled`]: 'always inherit madvise [never]' },
+      'warn',
+      /"never"/,
+    ],
+    [
+      'huge pages as the general setting says',
+      'huge-pages',
+      {
+        [`${THP}/hugepages-2048kB/enabled`]: 'always [inherit] madvise never',
+        [`${THP}/enabled`]: '[always] madvise never',
+      },
+      'warn',
+      /"always"/,
+    ],
+    [
+      'huge pages that are larger here',
+      'huge-pages',
+      { [`${THP}/hpage_pmd_size`]: '33554432\n', [`${THP}/hugepages-32768kB/enabled`]: '[never]' },
+      'warn',
+      /"never"/,
+    ],
+    [
+      'huge pages for others only',
+      'huge-pages',
+      { '/proc/self/status': 'THP_enabled:\t0\n' },
+      'warn',
+      /for this process/,
+    ],
   ])('%s', async (_name, id, files, status, found) => {
     expect(await look(id, files)).toMatchObject({ status, found: expect.stringMatching(found) as string })
-  })
-})
-
-describe('another process', () => {
-  const of = (command: readonly string[], options = ''): Files => ({
-    '/proc/7/cmdline': ['/usr/bin/node', ...command, ''].join('\0'),
-    '/proc/7/environ': `PATH=/bin\0NODE_OPTIONS=${options}\0`,
-    '/proc/7/cgroup': '0::/\n',
-    '/proc/7/limits': 'Limit   Soft Limit   Hard Limit   Units\nMax open files            256     4096     files\n',
-  })
-  const server = ['server.js', '--no-addons']
-  it.each<[name: string, id: string, files: Files, status: string, found: RegExp]>([
-    ['the options of its script are not its own', 'node-flags', of(server), 'ok', /no options/],
-    ['its command line', 'node-flags', of(['-r', 'forksnap/worker', '--no-addons', ...server]), 'fail', /--no-addons/],
-    ['a value that is no script', 'node-flags', of(['--env-file', '.env', '--no-addons', ...server]), 'fail', /--no-addons/], // prettier-ignore
-    [
-      'its NODE_OPTIONS',
-      'node-flags',
-      of(server, '--require "./a b.js" --single_threaded'),
-      'warn',
-      /--single-threaded/,
-    ],
-    [
-      'a heap that is too large',
-      'heap-limit',
-      of(['--max-old-space-size=70000', ...server]),
-      'fail',
-      /68.4 GiB, of 64.0 GiB/,
-    ],
-    ['a heap that leaves nothing', 'heap-limit', of(['--max-old-space-size', '60000', ...server]), 'warn', /58.6 GiB/],
-    ['a heap that fits', 'heap-limit', of(server, '--max-old-space-size=8192'), 'ok', /8.0 GiB/],
-    [
-      'a heap that is too small for the state',
-      'heap-limit',
-      of(server, '--max-old-space-size=2048'),
-      'warn',
-      /the state has 4.0/,
-    ],
-    ['its limits', 'limit-files', of(server), 'warn', /256/],
-  ])('%s', async (_name, id, files, status, found) => {
-    const check = await look(id, files, { pid: '7' })
-    expect(check).toMatchObject({ status, found: expect.stringMatching(found) as string })
   })
 })

@@ -1,4 +1,14 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Check } from '../../src/cli/doctor/check'
@@ -114,25 +124,54 @@ it('a missing addon, with which reading still works', async () => {
   expect(bench).toMatchObject({ code: 1, err: expect.stringContaining('ERR_UNSUPPORTED_PLATFORM') as string })
 })
 
+it('a C library that is not glibc, of which Node says nothing', async () => {
+  const musl = join(folder, 'musl.cjs')
+  // All that tells it is this field of Node's report, which is missing there.
+  writeFileSync(
+    musl,
+    `const { getReport } = process.report
+     process.report.getReport = () => {
+       const report = getReport.call(process.report)
+       delete report.header.glibcVersionRuntime
+       return report
+     }`,
+  )
+  const [{ checks }, here] = await Promise.all([doctor([], { nodeOptions: ['-r', musl] }), doctor()])
+  expect(checks.libc).toMatchObject({ status: 'warn', mend: expect.stringContaining('an image with glibc') as string })
+  expect(checks['packed-heap']).toMatchObject({
+    status: 'warn',
+    found: expect.stringContaining('needs the GNU C library') as string,
+  })
+  expect(here.checks.libc).toMatchObject({ status: 'ok', found: expect.stringMatching(/^glibc \d+\.\d+$/) as string })
+})
+
 describe('limits', () => {
   itUnless(reasonAgainstLimits, 'of open files, address space and file size', async () => {
-    const limits = ['prlimit', '--nofile=50', `--as=${2 ** 40}`, `--fsize=${2 ** 20}`]
+    const limits = ['prlimit', '--nofile=50', `--as=${2 ** 40}`, `--fsize=${2 ** 20}`, '--core=0']
     const answer = await doctor(['--state-bytes', '2MiB'], { before: limits })
     expect(answer).toMatchObject(FAILED)
     const ids = ['limit-files', 'limit-address-space', 'limit-file-size']
     expect(statuses(answer, ...ids)).toEqual(Object.fromEntries(ids.map((id) => [id, 'fail'])))
+    expect(answer.checks['limit-core']).toMatchObject({ status: 'ok', found: 'no core dumps' })
   })
 
-  itUnless(reasonAgainstOwnUser, 'of processes', async () => {
+  itUnless(reasonAgainstOwnUser, 'of processes and of core dumps', async () => {
     // Node has about ten threads.
     const [few, many] = await Promise.all(
-      [14, 500].map((count) => doctor([], { before: ['prlimit', `--nproc=${count}`, ...asOwnUser] })),
+      [14, 500].map((count) => doctor([], { before: ['prlimit', `--nproc=${count}`, '--core=1048576', ...asOwnUser] })),
     )
     expect(few.checks['limit-processes']).toMatchObject({
       status: 'fail',
       found: expect.stringContaining('14') as string,
     })
     expect(many.checks['limit-processes'].status).toBe('ok')
+    // What takes the dumps is up to this machine.
+    const pattern = readFileSync('/proc/sys/kernel/core_pattern', 'utf8')
+    expect(few.checks['limit-core']).toMatchObject(
+      pattern.startsWith('|')
+        ? { status: 'ok' }
+        : { status: 'warn', found: 'RLIMIT_CORE is 1.0 MiB, and dumps become files' },
+    )
   })
 })
 

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Check } from '../../src/cli/doctor/check'
 import { PostgresOperationLog } from '../../src/oplog/postgres'
 import { inBoth, inPipe, inTerminal, uncoloured } from '../helpers/cli'
 import { Cluster, postgresProgram, reasonAgainstPostgres } from '../helpers/postgres'
@@ -162,5 +163,46 @@ describeUnless(reasonAgainstPostgres, 'The command line and PostgreSQL', () => {
       /no table/,
     ]
     ran.forEach(({ err }, index) => expect(err).toMatch(says[index]))
+  })
+
+  describe('doctor', () => {
+    async function doctor(target: string, ...args: readonly string[]): Promise<Check> {
+      const { out } = await inPipe(['doctor', '--json', '--postgres', target, ...args])
+      const { checks } = JSON.parse(out) as { checks: Check[] }
+      return checks.find(({ id }) => id === 'postgres') as Check
+    }
+    const saying = (status: string, found: RegExp) => ({ status, found: expect.stringMatching(found) as string })
+
+    it('a server that cannot be reached, or has no such database', async () => {
+      const [nobody, nothing] = await Promise.all([
+        doctor(`postgres://x@/y?host=${encodeURIComponent(bench.directory())}`),
+        doctor(cluster.url('nothing')),
+      ])
+      expect(nobody).toMatchObject(saying('fail', /ENOENT/))
+      expect(nothing).toMatchObject(saying('fail', /create the database first/))
+    })
+
+    /** Last: the server is started anew with other settings. */
+    it('a standby, settings that lose data, a schema that is missing and one without rights, each for itself', async () => {
+      await cluster.sql('postgres', 'CREATE ROLE reader LOGIN')
+      await cluster.sql('postgres', 'REVOKE CREATE ON SCHEMA public FROM PUBLIC')
+      const missing = await doctor(url, '--schema', 'nowhere')
+      expect(missing).toMatchObject(saying('fail', /fsync=off.*; it has no schema nowhere$/))
+      expect(missing.mend).toContain('CREATE SCHEMA')
+
+      await cluster.sql('postgres', 'ALTER SYSTEM SET fsync = on')
+      const signal = join(cluster.data, 'standby.signal')
+      writeFileSync(signal, '')
+      cluster.restart('fast')
+      const [standby, both] = await Promise.all([doctor(url), doctor(url, '--schema', 'nowhere')])
+      expect(standby).toMatchObject(saying('fail', /^PostgreSQL \d\S*.*; it is a standby, which only reads$/))
+      expect(both).toMatchObject(saying('fail', /is a standby.*; it has no schema nowhere$/))
+
+      rmSync(signal)
+      cluster.restart('fast')
+      const [good, reader] = await Promise.all([doctor(url), doctor(cluster.url('postgres', 'reader'))])
+      expect(good).toMatchObject(saying('ok', /can be reached and written to$/))
+      expect(reader).toMatchObject(saying('warn', /this role may create no tables in public$/))
+    })
   })
 })

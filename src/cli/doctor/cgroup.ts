@@ -56,28 +56,63 @@ function foldersOf(system: System, { root, point }: Mount, path: string): string
   return [...folders, point]
 }
 
+/** A file of a group that sets a limit. Above `memory.high` processes are slowed down, above the others killed. */
+type LimitFile = 'memory.max' | 'memory.high' | 'memory.limit_in_bytes'
+
 export interface MemoryLimit {
   readonly folder: string
+  readonly file: LimitFile
   readonly limitBytes: number
-  /** What is in use and could not be had at once; file pages that nobody has used for a while can. */
   readonly usedBytes: number
+  /** Part of what is in use that the kernel takes back before it looks for a process to kill. */
+  readonly reclaimableBytes: number
 }
 
 /** What version 1 shows for "no limit" depends on the page size. */
 const UNLIMITED_BYTES = 2 ** 60
 
+interface MemoryFiles {
+  readonly limits: readonly LimitFile[]
+  readonly used: string
+  /** Field of memory.stat with the limit of the groups above, seen or not. */
+  readonly outer?: string
+  /** Fields of memory.stat. Pages of a tmpfs are not in them: without swap they stay. */
+  readonly reclaimable: readonly string[]
+  /** Fields of memory.stat that count pages of those above which have to be written first. */
+  readonly unwritten: readonly string[]
+}
+
+const MEMORY_FILES: { readonly [version in Cgroup['version']]: MemoryFiles } = {
+  // Its statistics say nothing of the slab.
+  1: {
+    limits: ['memory.limit_in_bytes'],
+    used: 'memory.usage_in_bytes',
+    outer: 'hierarchical_memory_limit',
+    reclaimable: ['total_inactive_file', 'total_active_file'],
+    unwritten: ['total_dirty', 'total_writeback'],
+  },
+  2: {
+    limits: ['memory.max', 'memory.high'],
+    used: 'memory.current',
+    reclaimable: ['inactive_file', 'active_file', 'slab_reclaimable'],
+    unwritten: ['file_dirty', 'file_writeback'],
+  },
+}
+
 /** The limits on memory that hold for a group, innermost first. */
 export function memoryLimits(system: System, { version, folders }: Cgroup): MemoryLimit[] {
-  const names =
-    version === 2
-      ? { limit: 'memory.max', used: 'memory.current', idle: 'inactive_file' }
-      : { limit: 'memory.limit_in_bytes', used: 'memory.usage_in_bytes', idle: 'total_inactive_file' }
+  const names = MEMORY_FILES[version]
   return folders.flatMap((folder) => {
-    const limitBytes = system.number(join(folder, names.limit)) ?? Infinity
-    const used = system.number(join(folder, names.used))
-    if (limitBytes >= UNLIMITED_BYTES || used === undefined) return []
-    const idle = system.field(join(folder, 'memory.stat'), names.idle) ?? 0
-    return [{ folder, limitBytes, usedBytes: Math.max(0, used - idle) }]
+    // A limit of which nobody may see how much is used is still a limit.
+    const usedBytes = system.number(join(folder, names.used)) ?? 0
+    const field = (name: string): number | undefined => system.field(join(folder, 'memory.stat'), name)
+    const sum = (fields: readonly string[]): number => fields.reduce((bytes, name) => bytes + (field(name) ?? 0), 0)
+    const reclaimableBytes = Math.max(0, sum(names.reclaimable) - sum(names.unwritten))
+    return names.limits.flatMap((file): MemoryLimit[] => {
+      const own = system.number(join(folder, file)) ?? Infinity
+      const limitBytes = names.outer === undefined ? own : Math.min(own, field(names.outer) ?? Infinity)
+      return limitBytes >= UNLIMITED_BYTES ? [] : [{ folder, file, limitBytes, usedBytes, reclaimableBytes }]
+    })
   })
 }
 

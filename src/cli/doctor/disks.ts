@@ -1,88 +1,115 @@
-import { statfsSync, statSync } from 'node:fs'
-import { access, constants } from 'node:fs/promises'
-import { FileStore } from '../../store/file'
+import { access, constants, stat } from 'node:fs/promises'
 import { errnoOf } from '../../errors'
+import { SEGMENT_BYTES_DEFAULT } from '../../oplog/file-options'
+import { readSegmentNames } from '../../oplog/file-names'
+import { FileStore } from '../../store/file'
+import { KEEP_COUNT_DEFAULT } from '../../store/file-options'
 import { checkDirectory } from '../../store/safe-open'
 import { messageOf } from '../failure'
 import { bytesText } from '../output'
-import { type Check, judge } from './check'
+import { deviceOf, disksOf } from './block-devices'
+import { type Check, type Finding, judge } from './check'
+import { fileSystemFindings, fileSystemOf, type Room } from './file-system'
 import type { Subject } from './subject'
 
 type Kind = 'slices' | 'log'
 
 const DIRECTORY_WHY = {
-  slices: 'A slice must find room beside the last good one, which goes only afterwards, and must outlive the machine.',
+  slices: 'A slice must find room beside the last good ones, which go only afterwards, and must outlive the machine.',
   log: 'A log that finds no room for an entry stops, and with it the server.',
 } as const
 
-/** Magic numbers of statfs(2). */
-const TMPFS = 0x01021994
-const OVERLAY = 0x794c7630
-const NETWORK = [0x6969, 0xff534d42, 0xfe534d42]
-/** Of a file system that is all but full. */
-const FREE_PART_MIN = 0.1
-
-export async function checkDirectoryOf(kind: Kind, { slices, log, stateBytes }: Subject): Promise<Check> {
+export async function checkDirectoryOf(kind: Kind, subject: Subject): Promise<Check> {
   const check = judge(`disk-${kind}`, DIRECTORY_WHY[kind])
-  const directory = kind === 'slices' ? slices : log
+  const directory = subject[kind]
   if (directory === undefined) return check.skipped(`give --${kind} DIRECTORY`)
   try {
     await checkDirectory(directory)
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT')
-      return check.fail(`${directory} does not exist`, 'see the path; the first start of the server creates it')
-    return check.fail(messageOf(error), 'run as the user of the server, and give it the directory (chown, chmod 700)')
+    return check.fail(...unusable(directory, error))
   }
-  const { type, bavail, bsize, blocks, ffree, files } = statfsSync(directory)
-  const free = bavail * bsize
-  const found = `${bytesText(free)} of ${bytesText(blocks * bsize)} free for ${directory}`
-  if (type === TMPFS)
-    return check.fail(`${found}, which is in memory (tmpfs)`, 'use a disk: what is here is gone after a restart')
-  if (files > 0 && ffree === 0) return check.fail(`${found}, but no inode is left`, 'remove files')
-  const needed = kind === 'slices' ? await sliceBytes(directory, stateBytes).catch(messageOf) : 0
-  if (typeof needed === 'string') return check.fail(needed, 'see "forksnap list" of the directory')
-  const mend = 'free some space, or use a larger disk'
-  if (free < needed) return check.fail(`${found}, and a slice needs about ${bytesText(needed)}`, mend)
-  if (free < 2 * needed || free < blocks * bsize * FREE_PART_MIN) return check.warn(found, mend)
-  if (type === OVERLAY)
-    return check.warn(`${found}, in a container's own layer`, 'mount a volume there: the layer goes with the container')
-  if (NETWORK.includes(type)) {
-    return check.warn(
-      `${found}, on a network file system`,
-      'see that its locks (flock) hold between machines, or use a local disk',
-    )
+  const fileSystem = fileSystemOf(directory)
+  const findings: Finding[] = []
+  let room: Room = { neededBytes: 0, next: '', wantedBytes: ROOM_BYTES_MIN, all: 'whatever comes' }
+  try {
+    room = await (kind === 'slices' ? roomForSlices(directory, subject.stateBytes) : roomForLog(directory))
+  } catch (error) {
+    const mend = `see "forksnap ${kind === 'slices' ? 'list' : 'log inspect'}" of the directory`
+    findings.push({ status: 'fail', found: messageOf(error), mend })
   }
-  return check.ok(found)
+  findings.push(...fileSystemFindings(fileSystem, room))
+  const { freeBytes, totalBytes } = fileSystem
+  return check.all(`${bytesText(freeBytes)} of ${bytesText(totalBytes)} free for ${directory}`, findings)
 }
 
-/** What the next slice will have: as much as the newest one, or as the state if there is none. */
-async function sliceBytes(directory: string, stateBytes: number | undefined): Promise<number> {
-  const [newest] = await new FileStore({ directory }).list()
-  return newest?.bytes ?? stateBytes ?? 0
+function unusable(directory: string, error: unknown): [found: string, mend: string] {
+  const errno = errnoOf(error)
+  if (errno === 'ENOENT')
+    return [`${directory} does not exist`, 'see the path; the first start of the server creates it']
+  if (errno === 'EROFS') return [`${directory} is on a file system that is mounted read-only`, 'mount it for writing']
+  return [messageOf(error), 'run as the user of the server, and give it the directory (chown, chmod 700)']
+}
+
+/** Below this a disk is full, however little is to be written: others write too. */
+const ROOM_BYTES_MIN = 64 * 2 ** 20
+/** Slices there must be room for although all that are kept are there: they grow. */
+const SLICES_MIN = 2
+
+/**
+ * Slices have the size of the newest one, or of the state if there is none. Those that are missing for all that a store keeps,
+ * and the one that it writes beside them, are still to come.
+ */
+export async function roomForSlices(directory: string, stateBytes: number | undefined): Promise<Room> {
+  const slices = await new FileStore({ directory }).list()
+  const bytes = slices[0]?.bytes ?? stateBytes ?? 0
+  const toCome = Math.max(SLICES_MIN, KEEP_COUNT_DEFAULT + 1 - slices.length)
+  return {
+    neededBytes: bytes,
+    next: 'the next slice',
+    wantedBytes: Math.max(ROOM_BYTES_MIN, toCome * bytes),
+    all: bytes === 0 ? 'slices' : `${toCome} more slices of about ${bytesText(bytes)}`,
+  }
+}
+
+/** A log reaches back over as many intervals, each with a segment or more, and grows by one of them until the next slice is there. */
+export async function roomForLog(directory: string): Promise<Room> {
+  const intervals = KEEP_COUNT_DEFAULT + 1
+  const { current, ended } = await readSegmentNames(directory)
+  const sizes = await Promise.all([...current, ...ended].map(({ path }) => sizeOf(path)))
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  return {
+    neededBytes: SEGMENT_BYTES_DEFAULT,
+    next: 'a segment of the log',
+    wantedBytes: Math.max(intervals * SEGMENT_BYTES_DEFAULT, Math.ceil(bytes / intervals)),
+    all: 'what the log grows by until old segments go',
+  }
+}
+
+/** 0 for a segment that a running server has removed meanwhile. */
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0
+    throw error
+  }
 }
 
 const SHARED_WHY =
   'While a slice is written, the fsyncs of a log on the same disk wait behind it, and so do the answers of the server. And what ' +
   'takes one away takes both.'
 
-export function checkSharedDisk({ slices, log }: Subject): Check {
+export function checkSharedDisk({ system, slices, log }: Subject): Check {
   const check = judge('disk-shared', SHARED_WHY)
   if (slices === undefined || log === undefined) return check.skipped('give --slices DIRECTORY and --log DIRECTORY')
   const [a, b] = [slices, log].map(deviceOf)
+  // Why a directory cannot be reached is told by the check of that directory.
   if (a === undefined || b === undefined) return check.skipped('one of the two is not there, or cannot be reached')
-  if (a !== b) return check.ok('slices and log are on two file systems')
-  return check.warn(
-    'slices and log are on one file system',
-    'put the log on a disk of its own, or keep a copy of the slices elsewhere',
-  )
-}
-
-/** Why a directory cannot be reached is told by the check of that directory. */
-function deviceOf(path: string): number | undefined {
-  try {
-    return statSync(path).dev
-  } catch {
-    return undefined
-  }
+  const mend = 'put the log on a disk of its own, or keep a copy of the slices elsewhere'
+  if (a === b) return check.warn('slices and log are on one file system', mend)
+  const disks = disksOf(system, a)
+  const shared = disksOf(system, b).find((disk) => disks.includes(disk))
+  if (shared !== undefined) return check.warn(`slices and log are on two file systems of one disk, ${shared}`, mend)
+  return check.ok('slices and log are on two file systems')
 }

@@ -15,7 +15,7 @@ export function kernelAtLeast(system: System, major: number, minor: number): boo
 }
 
 const KERNEL_WHY =
-  'A fork needs nothing but an old kernel. Newer ones have what makes it safer and shorter: pidfd_open (5.3), close_range (5.9), ' +
+  'A fork works on any kernel that Node runs on. Newer ones make it safer and shorter: pidfd_open (5.3), close_range (5.9), ' +
   'and MADV_COLLAPSE (6.1), which makes the pages of a packed heap huge again after a snapshot.'
 
 export function checkKernel({ system }: Subject): Check {

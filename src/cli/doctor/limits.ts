@@ -1,7 +1,7 @@
 import { bytesText } from '../output'
 import { join } from 'node:path'
 import { cgroupOf } from './cgroup'
-import { type Check, judge } from './check'
+import { type Check, type Finding, judge } from './check'
 import type { Subject } from './subject'
 import type { System } from './system'
 
@@ -33,21 +33,26 @@ const PROCESSES_LEFT = 8
 
 export function checkProcesses({ system, pid }: Subject): Check {
   const check = judge('limit-processes', PROCESSES_WHY)
+  const findings: Finding[] = []
   const group = pidsGroup(system, pid)
   if (group !== undefined && group.limit - group.used < PROCESSES_LEFT) {
     const mend = 'raise pids.max (systemd: TasksMax=, Docker: --pids-limit, Kubernetes: podPidsLimit)'
-    return check.fail(`${group.used} of ${group.limit} processes and threads of ${group.folder} exist`, mend)
+    const found = `${group.used} of ${group.limit} processes and threads of ${group.folder} exist`
+    findings.push({ status: 'fail', found, mend })
   }
   const limit = limitOf(system, pid, 'Max processes')
-  if (limit === undefined) return check.skipped(UNREADABLE)
-  if (limit === Infinity) return check.ok('no limit')
+  if (limit === undefined) return findings.length === 0 ? check.skipped(UNREADABLE) : check.all(UNREADABLE, findings)
+  if (limit === Infinity) return check.all('no RLIMIT_NPROC', findings)
   const user = userOf(system, pid)
-  // Capabilities of root override it.
-  if (user === '0') return check.ok(`RLIMIT_NPROC is ${limit}, which does not hold for root`)
+  // Nobody counts the processes of root; that of a user namespace is an ordinary user outside it.
+  if (user === '0' && isMachineRoot(system, pid))
+    return check.all(`RLIMIT_NPROC is ${limit}, which does not hold for root`, findings)
   const used = threadsOf(system, user)
-  const found = `RLIMIT_NPROC is ${limit}, and the user has ${used} processes and threads`
-  const mend = 'raise it (systemd: LimitNPROC=, /etc/security/limits.conf: nproc)'
-  return limit - used < PROCESSES_LEFT ? check.fail(found, mend) : check.ok(found)
+  if (limit - used < PROCESSES_LEFT) {
+    const mend = 'raise RLIMIT_NPROC (systemd: LimitNPROC=, /etc/security/limits.conf: nproc)'
+    findings.push({ status: 'fail', found: `fewer than ${PROCESSES_LEFT} are left`, mend })
+  }
+  return check.all(`RLIMIT_NPROC is ${limit}, and the user has ${used} processes and threads`, findings)
 }
 
 interface PidsGroup {
@@ -66,21 +71,16 @@ function pidsGroup(system: System, pid: string): PidsGroup | undefined {
   return groups.sort((a, b) => a.limit - a.used - (b.limit - b.used))[0]
 }
 
-function statusField(system: System, pid: string, name: string): string | undefined {
-  const line = system.lines(`/proc/${pid}/status`).find((one) => one.startsWith(`${name}:`))
-  return line
-    ?.slice(name.length + 1)
-    .trim()
-    .split(/\s+/)[0]
-}
+const userOf = (system: System, pid: string): string | undefined => system.word(`/proc/${pid}/status`, 'Uid')
 
-const userOf = (system: System, pid: string): string | undefined => statusField(system, pid, 'Uid')
+const isMachineRoot = (system: System, pid: string): boolean =>
+  /^\s*0\s+0\s/.test(system.text(`/proc/${pid}/uid_map`) ?? '0 0 ')
 
 /** The kernel counts a user's threads, not only processes. */
 function threadsOf(system: System, user: string | undefined): number {
   const pids = system.names('/proc').filter((name) => /^\d+$/.test(name))
   const own = pids.filter((pid) => userOf(system, pid) === user)
-  return own.reduce((sum, pid) => sum + Number(statusField(system, pid, 'Threads') ?? 1), 0)
+  return own.reduce((sum, pid) => sum + Number(system.word(`/proc/${pid}/status`, 'Threads') ?? 1), 0)
 }
 
 const FILES_WHY =
@@ -130,7 +130,8 @@ export function checkCore(subject: Subject): Check {
   const check = judge('limit-core', CORE_WHY)
   return judgeLimit(subject, check, 'Max core file size', (limit) => {
     if (limit === 0) return check.ok('no core dumps')
-    const pattern = subject.system.text('/proc/sys/kernel/core_pattern') ?? ''
+    const pattern = subject.system.text('/proc/sys/kernel/core_pattern')
+    if (pattern === undefined) return check.skipped('where core dumps go cannot be read here')
     if (pattern.startsWith('|')) return check.ok('core dumps go to a program, which has limits of its own')
     const size = limit === Infinity ? 'unlimited' : bytesText(limit)
     const mend = 'ulimit -c 0 (systemd: LimitCORE=0), or let a program take the dumps, as systemd-coredump does'

@@ -1,8 +1,8 @@
 import { messageOf } from '../failure'
-import { type Check, judge } from './check'
+import { type Check, type Finding, judge } from './check'
 import type { Subject } from './subject'
 
-const WHY = 'Slices and the log in a database are as durable as its settings, and a start waits for it.'
+const WHY = 'Slices and the log in a database are as durable as its settings, and a server does not start without it.'
 
 interface Facts {
   readonly [column: string]: unknown
@@ -30,20 +30,33 @@ export async function checkPostgres({ postgres, schema }: Subject): Promise<Chec
       messageOf(facts),
       'see host, port, user and pg_hba.conf; give the password by PGPASSWORD or ~/.pgpass',
     )
+  const findings = findingsOf(facts, schema)
   const server = `PostgreSQL ${facts.version}`
-  if (facts.standby) return check.fail(`${server} is a standby, which only reads`, 'connect to the primary')
-  if (!facts.schema) return check.fail(`${server} has no schema ${schema}`, `CREATE SCHEMA, or give --schema`)
-  if (facts.fsync !== 'on' || facts.full_page_writes !== 'on') {
-    const found = `${server} runs with fsync=${facts.fsync}, full_page_writes=${facts.full_page_writes}`
-    return check.fail(`${found}: it may lose what it has confirmed`, 'switch both on in postgresql.conf')
+  return check.all(findings.length === 0 ? `${server} can be reached and written to` : server, findings)
+}
+
+function findingsOf(
+  { standby, schema: exists, fsync, full_page_writes, may_create }: Facts,
+  schema: string,
+): Finding[] {
+  const findings: Finding[] = []
+  if (standby)
+    findings.push({ status: 'fail', found: 'it is a standby, which only reads', mend: 'connect to the primary' })
+  if (fsync !== 'on' || full_page_writes !== 'on') {
+    const found = `it runs with fsync=${fsync}, full_page_writes=${full_page_writes}: it may lose what it has confirmed`
+    findings.push({ status: 'fail', found, mend: 'switch both on in postgresql.conf' })
   }
-  if (facts.may_create !== true) {
-    return check.warn(
-      `${server}: this role may create no tables in ${schema}`,
-      'GRANT CREATE, or create all tables beforehand',
-    )
+  if (!exists) {
+    findings.push({
+      status: 'fail',
+      found: `it has no schema ${schema}`,
+      mend: `CREATE SCHEMA, or give another --schema`,
+    })
+  } else if (may_create !== true) {
+    const mend = 'GRANT CREATE ON SCHEMA, or create all tables beforehand'
+    findings.push({ status: 'warn', found: `this role may create no tables in ${schema}`, mend })
   }
-  return check.ok(`${server} can be reached and written to`)
+  return findings
 }
 
 function isFacts(value: unknown): value is Facts {

@@ -7,8 +7,8 @@ export interface Subject {
   readonly pid: string
   /** Bytes of state that a snapshot shares with its child; undefined if nobody said. */
   readonly stateBytes: number | undefined
-  /** Whether that state is in memory already: that of a running server is. */
-  readonly resident: boolean
+  /** Bytes that a running server has in memory already; 0 if it is still to start. */
+  readonly residentBytes: number
   readonly slices: string | undefined
   readonly log: string | undefined
   readonly postgres: string | undefined
@@ -18,4 +18,10 @@ export interface Subject {
 /** Memory that a fork would share: what the process has of its own. */
 export function residentBytes(system: System, pid: string): number | undefined {
   return system.kilobytes(`/proc/${pid}/status`, 'RssAnon') ?? system.kilobytes(`/proc/${pid}/status`, 'VmRSS')
+}
+
+/** Memory that a process may write to and shares with nobody: what fork() promises its child. 0 where nothing tells. */
+export function writableBytes(system: System, pid: string): number {
+  const parts = ['VmData', 'VmStk'].map((name) => system.kilobytes(`/proc/${pid}/status`, name) ?? 0)
+  return parts.reduce((sum, bytes) => sum + bytes, 0)
 }

@@ -43,6 +43,15 @@ export class System {
     return digits === undefined ? undefined : Number(digits) * 1024
   }
 
+  /** The first word of `name: word ...` as in /proc/PID/status. */
+  word(path: string, name: string): string | undefined {
+    const line = this.lines(path).find((one) => one.startsWith(`${name}:`))
+    return line
+      ?.slice(name.length + 1)
+      .trim()
+      .split(/\s+/)[0]
+  }
+
   /** `name 123` as in memory.stat of a cgroup. */
   field(path: string, name: string): number | undefined {
     const line = this.lines(path).find((one) => one.startsWith(`${name} `))

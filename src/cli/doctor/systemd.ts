@@ -14,8 +14,9 @@ const FOLDERS = [
 ]
 
 const WHY =
-  'With KillMode=control-group systemd sends SIGTERM to the child of a snapshot too, which ends the snapshot. With OOMPolicy=stop it ' +
-  'stops the server when the OOM killer has taken the child.'
+  'With KillMode=control-group systemd sends SIGTERM to the child of a snapshot too, which ends the snapshot; with process or none it ' +
+  'leaves behind what does not end by itself. With OOMPolicy=stop it stops the server when the OOM killer has taken the child, with kill ' +
+  'it has both killed.'
 const MEND =
   'KillMode=mixed and OOMPolicy=continue in the [Service] of the unit, then systemctl daemon-reload and a restart'
 
@@ -24,7 +25,8 @@ export function checkSystemd({ system, pid }: Subject): Check {
   const unit = unitOf(system, pid)
   if (unit === undefined) return check.ok('not under a service of systemd')
   const settings = settingsOf(system, unit)
-  if (settings === undefined) return check.skipped(`the unit ${unit} was not found`)
+  if (settings === undefined)
+    return check.skipped(`the unit ${unit} was not found; see KillMode and OOMPolicy with systemctl show ${unit}`)
   const killMode = settings.get('KillMode') ?? 'control-group'
   const oomPolicy = settings.get('OOMPolicy') ?? 'stop'
   const found = `${unit} has KillMode=${killMode} and OOMPolicy=${oomPolicy}`
