@@ -78,11 +78,15 @@ async function main(megabytes: number, forks: number, floorFirst: boolean): Prom
     const refloorMs: number[] = []
     const rewrittenFloorMs: number[] = []
     for (let i = 0; i < forks; i++) {
-      await setTimeout(BETWEEN_MS)
-      rewrittenFloorMs.push(await floor.fork(true))
-      laterPauses.push(await measurePause())
-      refloorMs.push(await floor.fork(false))
+      const pause = async (): Promise<unknown> => laterPauses.push(await measurePause())
+      const fork = async (): Promise<unknown> => refloorMs.push(await floor.fork(false))
+      for (const measure of i % 2 === 0 ? [pause, fork] : [fork, pause]) {
+        await setTimeout(BETWEEN_MS)
+        await measure()
+      }
     }
+    // Last, since all that is written then pushes everything else out of the processor's caches.
+    for (let i = 0; i < forks; i++) rewrittenFloorMs.push(await floor.fork(true))
     const { page_table_bytes: pageTableBytes } = await floor.end()
     if (heap.length < 0) throw new Error('unreachable: the heap must live until here')
     return {
