@@ -94,7 +94,7 @@ async function write(
       progress: bar.at,
     } satisfies RawHandlers)
     writer.end()
-    output.finish()
+    await output.finish()
     return rows
   } catch (error) {
     output.discard()

@@ -1,9 +1,19 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
 import { createSliceWriter, fdTarget } from '../../src/slice/writer'
 import type { FileStore } from '../../src/store/file'
 import { inBoth, inPipe, uncoloured } from '../helpers/cli'
 import { frames } from '../helpers/slice-memory'
+import { itUnless, reasonAgainstTracing, traced } from '../helpers/store-fixture'
 import { StoreBench } from '../helpers/store-slices'
 
 /** `list`, `inspect`, `verify` and `export` on slices in files, sound and not, in a pipe and in a terminal. */
@@ -151,7 +161,45 @@ describe('forksnap export', () => {
     expect(readFileSync(file, 'utf8').split('\n').length).toBe(4)
     expect(await inPipe(['export', places.flipped, ...args, '--force'])).toMatchObject({ code: 1 })
     expect([readdirSync(folder), readFileSync(file, 'utf8').split('\n').length]).toEqual([['orders.csv'], 4])
+    const link = join(folder, 'link')
+    symlinkSync('orders.csv', link)
+    const others: readonly (readonly [name: string, says: string])[] = [
+      [link, 'is no regular file'],
+      [folder, 'is no regular file'],
+      [join(folder, 'no/such.csv'), `There is no directory ${join(folder, 'no')}`],
+    ]
+    for (const [name, says] of others) {
+      const ran = await inPipe(['export', places.good, '--table', 'orders', '--output', name, '--force'])
+      expect(ran).toMatchObject({ code: 1, out: '', err: expect.stringContaining(says) as string })
+    }
+    expect(readdirSync(folder)).toEqual(['link', 'orders.csv'])
   })
+
+  itUnless(
+    reasonAgainstTracing(),
+    '--output makes the file and its name last, or tells that it could not',
+    async () => {
+      const folder = bench.directory()
+      const trace = join(bench.directory(), 'trace')
+      const exported = (name: string, inject?: string) =>
+        inPipe(['export', places.good, '--table', 'orders', '--output', join(folder, name)], {
+          before: traced(trace, inject),
+        })
+      expect(await exported('good')).toMatchObject({ code: 0 })
+      const calls = [...readFileSync(trace, 'utf8').matchAll(/(fsync|unlink)\(.*?([^/<>"]+)[">]/g)]
+      const part = expect.stringMatching(/^good\.part-\d+$/) as string
+      expect(calls.map(([, call, name]) => [call, name])).toEqual([
+        ['fsync', part],
+        ['unlink', part],
+        ['fsync', basename(folder)],
+      ])
+      const lost = expect.stringMatching(/could not be brought to the disk, and was not kept: EIO/) as string
+      expect(await exported('lost', 'fsync:error=EIO:when=1')).toMatchObject({ code: 1, err: lost })
+      const unsure = expect.stringMatching(/unsure is complete, but a crash .* could still undo it: EIO/) as string
+      expect(await exported('unsure', 'fsync:error=EIO:when=2')).toMatchObject({ code: 1, err: unsure })
+      expect(readdirSync(folder).sort()).toEqual(['good', 'unsure'])
+    },
+  )
 })
 
 describe('--json', () => {
