@@ -124,14 +124,14 @@ describe('forksnap bench', () => {
       inTerminal(['bench', '--objects', '2000', '--runs', '1']),
       inPipe(['bench', '--objects', '1000000'], { nodeOptions: ['--max-old-space-size=64'] }),
     ])
-    const { pauseMs, forkMs, residentBytes } = JSON.parse(measured.out) as Record<string, number[]>
-    expect([pauseMs.length, forkMs.length, pauseMs[0] >= forkMs[0], Number(residentBytes) > 1e6]).toEqual([
-      2,
-      2,
-      true,
-      true,
-    ])
-    expect(uncoloured(shown.out)).toMatch(/pause_ms +\d+\.\d\d \(median of 1/)
+    const { pauseMs, forkMs, longestGapMs, childDelay, residentBytes } = JSON.parse(measured.out) as {
+      [figure in 'pauseMs' | 'forkMs' | 'longestGapMs']: number[]
+    } & { childDelay: object[]; residentBytes: number }
+    expect([pauseMs, forkMs, longestGapMs, childDelay].map(({ length }) => length)).toEqual([2, 2, 2, 2])
+    expect([pauseMs[0] >= forkMs[0], longestGapMs[0] >= pauseMs[0], residentBytes > 1e6]).toEqual([true, true, true])
+    expect(Object.keys(childDelay[0])).toEqual(['longestGapMs', 'p50Ms', 'p99Ms', 'p999Ms'])
+    for (const name of ['pause', 'longest gap', 'delay p99'])
+      expect(uncoloured(shown.out)).toMatch(new RegExp(`^${name}_ms +\\d+\\.\\d\\d \\(median of 1`, 'm'))
     expect(tooLarge).toMatchObject({ code: 1, err: expect.stringMatching(/--max-old-space-size=\d+/) as string })
   })
 })
