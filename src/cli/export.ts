@@ -24,6 +24,7 @@ Examples:
   $ forksnap export ./data/slices --format jsonl | jq -c 'select(.table == "orders") | .row'
   $ forksnap export ./data/slices --format copy --create | psql exchange
   $ forksnap export ./data/slices --slice 17 --table orders --output orders.csv
+  $ zstd -dc slice.zst | forksnap export - --format copy | psql exchange
 `
 
 export interface ExportOptions extends StoreNames {

@@ -10,6 +10,7 @@ import { UsageError } from './command'
 import { type Place, placeOf } from './place'
 import { Problem } from './problem'
 import { fileSections, type Section } from './sections'
+import { asStandardInput, spoolStandardInput, withoutPath } from './standard-input'
 
 /** `void`: of an epoch before the last reset, so that it is never recovered from. */
 export type SliceState = 'readable' | 'void' | 'damaged' | 'unreadable'
@@ -41,10 +42,9 @@ export interface StoreNames {
 export async function slicesOf(text: string, names: StoreNames): Promise<Slices> {
   const place = await placeOf(text)
   if (place.kind === 'postgres') return (await import('./database.js')).databaseSlices(place, names)
-  for (const option of ['schema', 'name'] as const) {
-    if (names[option] !== undefined) throw new UsageError(`--${option} belongs to a postgres:// URL`)
-  }
+  checkNames(names)
   if (place.kind === 'file') return singleFile(place)
+  if (place.kind === 'stdin') return standardInputSlice(place)
   const store = new FileStore({ directory: place.path })
   return {
     place,
@@ -52,6 +52,13 @@ export async function slicesOf(text: string, names: StoreNames): Promise<Slices>
     resetEpoch: () => store.epoch,
     open: (sliceId) => store.open(sliceId),
     sections: fileSections,
+  }
+}
+
+/** Throws `UsageError` for what names something in a database, where there is none. */
+export function checkNames(names: StoreNames): void {
+  for (const option of ['schema', 'name'] as const) {
+    if (names[option] !== undefined) throw new UsageError(`--${option} belongs to a postgres:// URL`)
   }
 }
 
@@ -71,6 +78,20 @@ function singleFile(place: Place): Slices {
     }
   }
   return { place, list, resetEpoch: () => 0n, open: openIt, sections: fileSections }
+}
+
+async function standardInputSlice(place: Place): Promise<Slices> {
+  const slices = singleFile({ ...place, path: await spoolStandardInput() })
+  const open = (sliceId: bigint): Promise<SliceSource> =>
+    slices.open(sliceId).then(asStandardInput, (error: unknown) => {
+      throw withoutPath(error)
+    })
+  return { ...slices, open }
+}
+
+/** Where a slice is, for people and programs: what arrived at standard input is nowhere. */
+export function locationOf({ place }: Slices, { location }: SliceInfo): string {
+  return place.kind === 'stdin' ? '-' : location
 }
 
 async function describeUnreadable(path: string): Promise<SliceInfo> {

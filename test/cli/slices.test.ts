@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   copyFileSync,
   mkdirSync,
@@ -11,9 +13,9 @@ import {
 import { basename, join } from 'node:path'
 import { createSliceWriter, fdTarget } from '../../src/slice/writer'
 import type { FileStore } from '../../src/store/file'
-import { inBoth, inPipe, uncoloured } from '../helpers/cli'
+import { CLI, inBoth, inPipe, inTerminal, uncoloured } from '../helpers/cli'
 import { frames } from '../helpers/slice-memory'
-import { itUnless, reasonAgainstTracing, traced } from '../helpers/store-fixture'
+import { itUnless, reasonAgainstTracing, traced, withFileLimit } from '../helpers/store-fixture'
 import { StoreBench } from '../helpers/store-slices'
 
 /** `list`, `inspect`, `verify` and `export` on slices in files, sound and not, in a pipe and in a terminal. */
@@ -46,6 +48,9 @@ function copyOf(directory: string): { place: string; newest: string } {
   for (const name of names) copyFileSync(join(directory, name), join(place, name))
   return { place, newest: join(place, names.sort().at(-1) as string) }
 }
+
+const newestOf = (directory: string): string =>
+  join(directory, readdirSync(directory).filter((name) => name.endsWith('.slice')).sort().at(-1) as string) // prettier-ignore
 
 beforeAll(async () => {
   const store = await bench.started()
@@ -200,6 +205,66 @@ describe('forksnap export', () => {
       expect(readdirSync(folder).sort()).toEqual(['good', 'unsure'])
     },
   )
+})
+
+describe('a slice at standard input', () => {
+  const TMPDIR = bench.directory()
+  const given = (args: readonly string[], input: Uint8Array, before: readonly string[] = []) =>
+    inPipe(args, { input, before, env: { TMPDIR } })
+  const bytesOf = (place: string): Buffer => readFileSync(statSync(place).isFile() ? place : newestOf(place))
+
+  // Each has read all of it, or has left no file behind where it was kept.
+  afterEach(() => expect(readdirSync(TMPDIR)).toEqual([]))
+
+  it.each([
+    { args: ['list', '-'], says: /^2\t0\t3\t4\t.*\treadable$/m },
+    { args: ['inspect', '-'], says: /^location\t-$/m },
+    { args: ['inspect', '-', '--slice', '2', '--json'], says: /"location":"-",.*"name":"orders".*"name":"book"/ },
+    { args: ['verify', '-'], says: /^2\t4\t\d{3}\t[0-9a-f]{8}\tok$/m },
+    { args: ['export', '-', '--table', 'orders'], says: /^id,note,extra\n1,,"{""id"":1}"\n2,"",/ },
+  ])('is read by forksnap $args, and nothing stays', async ({ args, says }) => {
+    const input = bytesOf(places.file)
+    expect(await given(args, input)).toMatchObject({ code: 0, err: '', out: expect.stringMatching(says) as string })
+  })
+
+  it.each(['inspect', 'verify', 'export'])(
+    'is refused by forksnap %s if it is damaged, cut off, empty or none',
+    async (command) => {
+      const args = [command, '-', ...(command === 'export' ? TABLE : [])]
+      const inputs = [bytesOf(places.truncated), Buffer.alloc(0), Buffer.from('no slice\n'.repeat(1000))]
+      if (command !== 'inspect') inputs.push(bytesOf(places.flipped))
+      for (const { code, err } of await Promise.all(inputs.map((input) => given(args, input)))) {
+        expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(DAMAGED) as string })
+        expect(err).not.toContain(TMPDIR)
+      }
+      const other = await given([...args, '--slice', '9'], bytesOf(places.file))
+      expect(other).toMatchObject({ code: 1, err: expect.stringContaining('standard input') as string })
+      const named = await given([...args, '--name', 'x'], bytesOf(places.file))
+      expect(named).toMatchObject({ code: 2, err: expect.stringContaining('belongs to a postgres:// URL') as string })
+    },
+  )
+
+  it('is refused from a terminal, and for a log; where there is no room for it, that is told', async () => {
+    const shown = (await inTerminal(['verify', '-'])).out
+    expect(shown).toMatch(/standard input is a terminal/)
+    expect(await given(['log', 'verify', '-'], Buffer.alloc(0))).toMatchObject({ code: 2 })
+    const large = Buffer.alloc(100_000)
+    const full = await given(['inspect', '-'], large, withFileLimit(10))
+    expect(full).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/could not be kept.*EFBIG.*set TMPDIR/) as string,
+    })
+  })
+
+  it('is taken away by a signal as well', async () => {
+    const child = spawn(process.execPath, [CLI, 'inspect', '-'], { env: { ...process.env, TMPDIR }, stdio: 'pipe' })
+    const closed = once(child, 'close')
+    child.stdin.write('half a slice')
+    while (readdirSync(TMPDIR).length === 0 && child.exitCode === null)
+      await new Promise((resolve) => setImmediate(resolve))
+    child.kill('SIGTERM')
+    expect(await closed).toEqual([null, 'SIGTERM'])
+  })
 })
 
 describe('--json', () => {
