@@ -22,10 +22,14 @@ export function standardInput(): AsyncIterable<Buffer> {
  */
 export async function spoolStandardInput(): Promise<string> {
   const input = standardInput()
-  const directory = mkdtempSync(join(tmpdir(), 'forksnap-'))
-  const remove = (): void => rmSync(directory, { recursive: true, force: true })
+  let directory = ''
+  const remove = (): void => {
+    if (directory !== '') rmSync(directory, { recursive: true, force: true })
+  }
+  // Before there is anything to remove: a signal may come as soon as there is.
   process.once('exit', remove)
   onInterrupt(remove)
+  directory = mkdtempSync(join(tmpdir(), 'forksnap-'))
   const path = join(directory, 'slice')
   try {
     await pipeline(input, createWriteStream(path, { flags: 'wx', mode: FILE_MODE }))

@@ -63,10 +63,13 @@ export async function inTerminal(args: readonly string[], options: RunOptions & 
   return assertNoTrace({ ...ran, out: ran.out.replaceAll('\r\n', '\n') })
 }
 
-/** In a pipe and in a terminal; where there is no terminal and none must be, in two pipes. */
-export function inBoth(args: readonly string[], options: RunOptions = {}): Promise<[piped: Ran, shown: Ran]> {
+/**
+ * In a pipe and in a terminal, there with other arguments if they are given; where there is no terminal and none must be, in
+ * two pipes.
+ */
+export function inBoth(args: readonly string[], shownArgs = args): Promise<[piped: Ran, shown: Ran]> {
   const shown = reasonAgainstScript === null || process.env.CI === 'true' ? inTerminal : inPipe
-  return Promise.all([inPipe(args, options), shown(args, options)])
+  return Promise.all([inPipe(args), shown(shownArgs)])
 }
 
 /** Whatever the user did wrong, where in the program it was noticed is none of the answer. */
