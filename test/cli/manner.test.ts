@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CLI, inPipe, inTerminal, uncoloured } from '../helpers/cli'
+import { shellProblems } from '../helpers/shell-blocks'
 import { publish, StoreBench } from '../helpers/store-slices'
 
 /** How the command line behaves whatever the command: help, wrong usage, colours, pipes that end, signals, secrets. */
@@ -31,6 +32,8 @@ it('helps: with every command, and with examples for each', async () => {
   helps.forEach((help, index) => {
     const example = expect.stringContaining(`$ forksnap ${leaves[index].join(' ')}`) as string
     expect(help).toMatchObject({ code: 0, err: '', out: example })
+    const examples = help.out.match(/^ {2}\$ .*$/gm) ?? []
+    expect(examples.flatMap((line) => shellProblems(line.trim(), 'console'))).toEqual([])
   })
   expect((await inPipe(['help', 'exec'])).out).toContain('--require')
 })
