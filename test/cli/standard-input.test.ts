@@ -1,10 +1,12 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CommandStore } from '../../src/store/command'
 import { CLI, inPipe, inTerminal } from '../helpers/cli'
 import { filesIn, slicePlaces } from '../helpers/cli-places'
 import { withFileLimit } from '../helpers/store-fixture'
-import { StoreBench } from '../helpers/store-slices'
+import { StoreBench, writeContents } from '../helpers/store-slices'
 
 /** A slice that arrives at standard input. */
 
@@ -16,7 +18,7 @@ beforeAll(async () => void (places = await slicePlaces(bench)))
 afterAll(() => bench.cleanUp())
 
 const TMPDIR = bench.directory()
-const given = (args: readonly string[], input: Uint8Array, before: readonly string[] = []) =>
+const run = (args: readonly string[], input: Uint8Array, before: readonly string[] = []) =>
   inPipe(args, { input, before, env: { TMPDIR } })
 const newestIn = (place: string): Buffer => readFileSync(filesIn(place, '.slice').at(-1) ?? '')
 
@@ -31,7 +33,7 @@ it.each([
   { args: ['export', '-', '--table', 'orders'], says: /^id,note,extra\n1,,"{""id"":1}"\n2,"",/ },
 ])('is read by forksnap $args, and nothing stays', async ({ args, says }) => {
   const input = readFileSync(places.file)
-  expect(await given(args, input)).toMatchObject({ code: 0, err: '', out: expect.stringMatching(says) as string })
+  expect(await run(args, input)).toMatchObject({ code: 0, err: '', out: expect.stringMatching(says) as string })
 })
 
 it.each(['inspect', 'verify', 'export'])(
@@ -40,13 +42,13 @@ it.each(['inspect', 'verify', 'export'])(
     const args = [command, '-', ...(command === 'export' ? ['--table', 'orders'] : [])]
     const inputs = [newestIn(places.truncated), Buffer.alloc(0), Buffer.from('no slice\n'.repeat(1000))]
     if (command !== 'inspect') inputs.push(newestIn(places.flipped))
-    for (const { code, err } of await Promise.all(inputs.map((input) => given(args, input)))) {
+    for (const { code, err } of await Promise.all(inputs.map((input) => run(args, input)))) {
       expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(DAMAGED) as string })
       expect(err).not.toContain(TMPDIR)
     }
-    const other = await given([...args, '--slice', '9'], readFileSync(places.file))
+    const other = await run([...args, '--slice', '9'], readFileSync(places.file))
     expect(other).toMatchObject({ code: 1, err: expect.stringContaining('standard input') as string })
-    const named = await given([...args, '--name', 'x'], readFileSync(places.file))
+    const named = await run([...args, '--name', 'x'], readFileSync(places.file))
     expect(named).toMatchObject({ code: 2, err: expect.stringContaining('belongs to a postgres:// URL') as string })
   },
 )
@@ -54,9 +56,9 @@ it.each(['inspect', 'verify', 'export'])(
 it('is refused from a terminal, and for a log; where there is no room for it, that is told', async () => {
   const shown = (await inTerminal(['verify', '-'])).out
   expect(shown).toMatch(/standard input is a terminal/)
-  expect(await given(['log', 'verify', '-'], Buffer.alloc(0))).toMatchObject({ code: 2 })
+  expect(await run(['log', 'verify', '-'], Buffer.alloc(0))).toMatchObject({ code: 2 })
   const large = Buffer.alloc(100_000)
-  const full = await given(['inspect', '-'], large, withFileLimit(10))
+  const full = await run(['inspect', '-'], large, withFileLimit(10))
   expect(full).toMatchObject({
     code: 1,
     err: expect.stringMatching(/could not be kept.*EFBIG.*set TMPDIR/) as string,
@@ -71,4 +73,22 @@ it('is taken away by a signal as well', async () => {
     await new Promise((resolve) => setImmediate(resolve))
   child.kill('SIGTERM')
   expect(await closed).toEqual([null, 'SIGTERM'])
+})
+
+it('comes from where a CommandStore has sent it, packed by another program', async () => {
+  const directory = bench.directory()
+  const packed = join(directory, '1.gz')
+  const command = ['sh', '-c', 'exec gzip > "$0"', join(directory, '{sliceId}.gz')] as const
+  const store = new CommandStore({ command, directory: join(directory, 'index'), codec: 'gzip' })
+  await store.start()
+  const sink = await store.create()
+  const trailer = writeContents(sink, { rows: 500 })
+  await sink.commit({ meta: {}, trailer })
+  await store.close()
+  const unpacked = execFileSync('gzip', ['-dc', packed])
+  const given = ['verify', 'inspect'].map((name) => run([name, '-', '--json'], unpacked))
+  const [verified, shown] = (await Promise.all(given)).map(({ out }) => JSON.parse(out) as object)
+  expect(verified).toMatchObject({ ok: true, slices: [{ sliceId: '1', rows: 500 }] })
+  expect(shown).toMatchObject({ codec: 'gzip', tables: [{ name: 'order_slice', rows: 500 }] })
+  expect(await run(['verify', '-'], readFileSync(packed))).toMatchObject({ code: 1 })
 })
