@@ -56,16 +56,17 @@ export async function bench({ objects, runs, json }: Options): Promise<void> {
 /** Refuses before it begins: a machine that swaps, or an OOM killer at work, would be a bad answer. */
 function checkRoom(objects: number): void {
   const needed = objects * OBJECT_BYTES
-  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
-  if (needed > (limit - used) * HEAP_PART) {
-    const megabytes = Math.ceil((needed / HEAP_PART + used) / 2 ** 20)
-    const have = `${objects} objects need about ${bytesText(needed)}, and the heap may grow to ${bytesText(limit)}`
-    throw new Problem(`${have}; set NODE_OPTIONS=--max-old-space-size=${megabytes}, or measure fewer`)
-  }
+  // The memory first: where it is too small, a larger heap is no advice.
   const available = availableMemory(new System(), 'self')
-  if (available === undefined || needed <= available.bytes * MEMORY_PART) return
-  const have = `${objects} objects need about ${bytesText(needed)}, and ${bytesText(available.bytes)} can be had`
-  throw new Problem(`${have} (bound: ${available.bound}); measure fewer`)
+  if (available !== undefined && needed > available.bytes * MEMORY_PART) {
+    const have = `${objects} objects need about ${bytesText(needed)}, and ${bytesText(available.bytes)} can be had`
+    throw new Problem(`${have} (bound: ${available.bound}); measure fewer`)
+  }
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
+  if (needed <= (limit - used) * HEAP_PART) return
+  const megabytes = Math.ceil((needed / HEAP_PART + used) / 2 ** 20)
+  const have = `${objects} objects need about ${bytesText(needed)}, and the heap may grow to ${bytesText(limit)}`
+  throw new Problem(`${have}; set NODE_OPTIONS=--max-old-space-size=${megabytes}, or measure fewer`)
 }
 
 interface Order {

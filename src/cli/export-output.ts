@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, openSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, linkSync, lstatSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { errnoOf } from '../errors'
 import { fdTarget, type SliceTarget } from '../slice/target'
@@ -100,7 +100,7 @@ function openPart(part: string, failed: () => void): number {
     return openSync(part, 'wx', FILE_MODE)
   } catch (error) {
     failed()
-    if (errnoOf(error) !== 'ENOENT') throw error
+    if (errnoOf(error) !== 'ENOENT' || existsSync(dirname(part))) throw error
     throw new Problem(`There is no directory ${dirname(part)}`)
   }
 }

@@ -54,6 +54,7 @@ export function addExport(command: Command): void {
 async function exportSlice(where: string, options: ExportOptions): Promise<void> {
   if (options.create && options.format !== 'copy') throw new UsageError('--create belongs to --format copy')
   if (options.force && options.output === undefined) throw new UsageError('--force belongs to --output')
+  if (options.output === '') throw new UsageError('--output needs the name of a file')
   const slices = await slicesOf(where, options)
   const source = await openOne(slices, options.slice)
   try {

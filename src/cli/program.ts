@@ -110,16 +110,27 @@ async function makeProgram(isAsked: (name: string) => boolean): Promise<Command>
   return program
 }
 
+/**
+ * `help log verify` as `log verify --help`: Commander's own answers with the help of `log`, and to a command that there is not
+ * with that of all, as if nothing was wrong.
+ */
+function withoutHelp(args: readonly string[]): readonly string[] {
+  const [first, ...words] = args
+  if (first !== 'help' || words.length === 0) return args
+  return SUBCOMMANDS.some(({ name }) => name === words[0]) ? [...words, '--help'] : words
+}
+
 /** Runs the command line. Sets `process.exitCode`; never rejects. */
 export async function run(args: readonly string[]): Promise<void> {
   // Notes for people are lost without them, and nothing else.
   process.stderr.on('error', () => undefined)
   process.stdout.on('error', reportFailure)
   try {
-    const asked = args.find((arg) => !arg.startsWith('-') && arg !== 'help')
+    const words = withoutHelp(args)
+    const asked = words.find((word) => !word.startsWith('-'))
     const program = await makeProgram((name) => name === asked)
     if (args.length === 0) program.help({ error: true })
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync([...words], { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : WRONG_USAGE
     else reportFailure(error)

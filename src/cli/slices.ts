@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { isForksnapError } from '../errors'
+import { ForksnapError, isForksnapError } from '../errors'
 import { readHeader } from '../slice/reader'
 import { FileStore } from '../store/file'
 import { parseSliceName, type SliceKey } from '../store/file-names'
@@ -111,11 +111,17 @@ async function keyOf(path: string): Promise<SliceKey> {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
       return buffer.subarray(0, bytesRead)
     }
-    const { sliceId, meta } = await readHeader(read, size)
+    const { sliceId, meta } = await readHeader(read, size).catch((error: unknown) => {
+      throw isForksnapError(error) ? withPath(error, path) : error
+    })
     return { epoch: 0n, position: meta.position ?? 0n, sliceId }
   } finally {
     await file.close()
   }
+}
+
+function withPath(error: ForksnapError, path: string): ForksnapError {
+  return new ForksnapError(error.code, `${path}: ${error.message}`, { cause: error, path, offset: error.offset ?? 0 })
 }
 
 /** Looks at the beginning and the end of each slice. */

@@ -36,6 +36,7 @@ it('helps: with every command, and with examples for each', async () => {
     expect(examples.flatMap((line) => shellProblems(line.trim(), 'console'))).toEqual([])
   })
   expect((await inPipe(['help', 'exec'])).out).toContain('--require')
+  expect((await inPipe(['help', 'log', 'verify'])).out).toContain('--repair')
 })
 
 it('tells its version', async () => {
@@ -46,6 +47,8 @@ it('tells its version', async () => {
 it.each([
   { args: [], says: 'Usage: forksnap' },
   { args: ['lst'], says: 'Did you mean list?' },
+  { args: ['help', 'lst'], says: 'Did you mean list?' },
+  { args: ['export', '.', '--output', ''], says: '--output needs the name of a file' },
   { args: ['list'], says: "missing required argument 'where'" },
   { args: ['verify', '.', '--slice', 'x'], says: 'a whole number from 0' },
   { args: ['export', '.', '--format', 'xml'], says: 'csv, jsonl, copy' },
@@ -122,10 +125,11 @@ it('never shows a password', async () => {
 
 describe('forksnap bench', () => {
   it('measures the pause, and refuses what the memory is too small for', async () => {
-    const [measured, shown, tooLarge] = await Promise.all([
+    const [measured, shown, tooLarge, absurd] = await Promise.all([
       inPipe(['bench', '--objects', '2000', '--runs', '2', '--json']),
       inTerminal(['bench', '--objects', '2000', '--runs', '1']),
       inPipe(['bench', '--objects', '1000000'], { nodeOptions: ['--max-old-space-size=64'] }),
+      inPipe(['bench', '--objects', String(Number.MAX_SAFE_INTEGER)]),
     ])
     const { pauseMs, forkMs, longestGapMs, childDelay, residentBytes } = JSON.parse(measured.out) as {
       [figure in 'pauseMs' | 'forkMs' | 'longestGapMs']: number[]
@@ -135,6 +139,7 @@ describe('forksnap bench', () => {
     expect(Object.keys(childDelay[0])).toEqual(['longestGapMs', 'p50Ms', 'p99Ms', 'p999Ms'])
     for (const name of ['pause', 'longest gap', 'delay p99'])
       expect(uncoloured(shown.out)).toMatch(new RegExp(`^${name}_ms +\\d+\\.\\d\\d \\(median of 1`, 'm'))
+    expect(absurd).toMatchObject({ code: 1, err: expect.stringMatching(/can be had.*; measure fewer\n$/) as string })
     expect(tooLarge).toMatchObject({ code: 1, err: expect.stringMatching(/--max-old-space-size=\d+/) as string })
   })
 })

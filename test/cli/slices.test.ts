@@ -39,6 +39,13 @@ const CASES: readonly Case[] = [
   { args: ['export', '--table', 'orders'], place: 'flipped', code: 1, says: [DAMAGED] },
 ]
 
+it('a file that is no slice is named', async () => {
+  const err = `forksnap: ${__filename}: At byte 0: this is not the beginning of a slice`
+  for (const command of ['inspect', 'export']) {
+    expect(await inPipe([command, __filename])).toMatchObject({ code: 1, err: expect.stringContaining(err) as string })
+  }
+})
+
 it.each(CASES)('forksnap $args on $place', async ({ args: [command, ...options], place, code, says }) => {
   const { out, err, ...ran } = await inPipe([command, places[place], ...options])
   expect({ code: ran.code, said: out + err }).toMatchObject({ code })
