@@ -25,6 +25,7 @@ export async function placeOf(text: string): Promise<Place> {
     if (stats.isFile() || stats.isDirectory()) {
       return { kind: stats.isFile() ? 'file' : 'directory', path: text, shown: text }
     }
+    if (stats.isFIFO()) throw new Problem(`${text} is a pipe: give it as standard input, and "-" in its place`)
   } catch (error) {
     const errno = errnoOf(error)
     if (errno === 'ENOENT' || errno === 'ENOTDIR') throw new Problem(`${text} does not exist`)

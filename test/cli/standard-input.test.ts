@@ -57,6 +57,10 @@ it('is refused from a terminal, and for a log; where there is no room for it, th
   const shown = (await inTerminal(['verify', '-'])).out
   expect(shown).toMatch(/standard input is a terminal/)
   expect(await run(['log', 'verify', '-'], Buffer.alloc(0))).toMatchObject({ code: 2 })
+  const pipe = join(bench.directory(), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const advised = expect.stringContaining('is a pipe: give it as standard input, and "-" in its place') as string
+  expect(await inPipe(['verify', pipe])).toMatchObject({ code: 1, err: advised })
   const large = Buffer.alloc(100_000)
   const full = await run(['inspect', '-'], large, withFileLimit(10))
   expect(full).toMatchObject({
