@@ -85,7 +85,7 @@ export async function slicePlaces(bench: StoreBench) {
   }
 }
 
-export const LOG_ENTRIES = 100
+const LOG_ENTRIES = 100
 
 async function writeLog(directory: string): Promise<void> {
   const log = new FileOperationLog({ directory, segmentBytes: 4096 })
