@@ -252,7 +252,9 @@ function load(): NativeBinding {
       causes.push(cause)
     }
   }
-  const what = existing.length === 0 ? missingAddon() : `it could not be loaded: ${String(causes[0])}`
+  // Some of Node's own reasons are sentences that have an end already.
+  const why = String(causes[0]).replace(/\.$/, '')
+  const what = existing.length === 0 ? missingAddon() : `it could not be loaded: ${why}`
   const message = `forksnap needs its native addon, and ${what}. ${buildAdvice()}`
   throw new ForksnapError('ERR_UNSUPPORTED_PLATFORM', message, { cause: causes[0] })
 }

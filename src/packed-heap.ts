@@ -26,15 +26,22 @@ export function packedHeapLibrary(): { readonly path: string } | { readonly prob
   return { path: found }
 }
 
-/** What to set in an environment so that a program's heap is packed. With `inherit` that of what it starts, too. */
+/**
+ * What to set in an environment so that a program's heap is packed. With `inherit` that of what it starts, too; without it
+ * only its own, also where this process has got the environment of an outer `forksnap exec --inherit`.
+ */
 export function packedHeapEnvironment(
-  { LD_PRELOAD }: NodeJS.ProcessEnv,
+  environment: NodeJS.ProcessEnv,
   library: string,
   inherit: boolean,
 ): Record<string, string> {
+  const outer = environment[OWN_PATH]
+  const others = (environment.LD_PRELOAD ?? '').split(/[\s:]+/).filter((path) => ![library, outer, ''].includes(path))
   // Last: a sanitizer's library insists on being first.
-  const preload = LD_PRELOAD ? `${LD_PRELOAD}:${library}` : library
-  return { LD_PRELOAD: preload, [OWN_PATH]: library, ...(inherit ? { [INHERIT]: '1' } : {}) }
+  const preload = [...others, library].join(':')
+  // Empty is none: the variable can be changed, not taken away.
+  const stays = inherit || environment[INHERIT] !== undefined ? { [INHERIT]: inherit ? '1' : '' } : {}
+  return { LD_PRELOAD: preload, [OWN_PATH]: library, ...stays }
 }
 
 /** Bytes of this process's V8 heap that lie in huge pages' places, side by side; 0 where the heap is not packed. */

@@ -221,6 +221,13 @@ void LeaveEnvironment(const char* own_path) {
     if (*list == '\0') unsetenv("LD_PRELOAD");
   }
   unsetenv("FORKSNAP_PACKED_HEAP");
+  unsetenv("FORKSNAP_PACKED_HEAP_INHERIT");
+}
+
+// An empty value is that of a `forksnap exec` without --inherit which an outer one with it has started.
+bool MayStayInEnvironment() {
+  const char* const inherit = getenv("FORKSNAP_PACKED_HEAP_INHERIT");
+  return inherit != nullptr && *inherit != '\0';
 }
 
 // Far below the libraries, where V8's own random addresses are: forksnap tells its mappings from others by that.
@@ -241,7 +248,7 @@ __attribute__((constructor)) void Start() {
   // A shell or `env` on the way to Node hands the library on.
   const char* const own_path = getenv("FORKSNAP_PACKED_HEAP");
   if (&node_module_register == nullptr || own_path == nullptr) return;
-  if (getenv("FORKSNAP_PACKED_HEAP_INHERIT") == nullptr) LeaveEnvironment(own_path);
+  if (!MayStayInEnvironment()) LeaveEnvironment(own_path);
   if (!MayReserve() || !region.Reserve(kRegionBytes, RegionHint())) return;
   pthread_atfork([] { region.Lock(); }, [] { region.Unlock(); }, [] { region.Unlock(); });
 }

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 
 /** Options that several commands share, and the parsers of their values. */
 
-export const WHERE = 'a directory of slices, the file of one, or a postgres:// URL'
+export const WHERE = 'a directory of slices, the file of one, a postgres:// URL, or - for a slice at standard input'
 
 export function withStoreOptions(command: Command): Command {
   return command

@@ -1,5 +1,7 @@
 import { getHeapStatistics } from 'node:v8'
 import { forkChild } from '../fork'
+import type { ChildResult } from '../fork-job'
+import type { LoopDelay } from '../loop-delay'
 import { packedHeapBytes } from '../packed-heap'
 import { assertSupported } from '../platform'
 import { availableMemory } from './doctor/memory'
@@ -18,9 +20,14 @@ interface Options {
   readonly json?: true
 }
 
+/** A figure of each fork. */
 interface Measured {
   readonly pauseMs: readonly number[]
   readonly forkMs: readonly number[]
+  /** From the first preparation to the child's end; a pause is a gap too. */
+  readonly longestGapMs: readonly number[]
+  /** From the pause's end to the child's end. */
+  readonly childDelay: readonly LoopDelay[]
 }
 
 export async function bench({ objects, runs, json }: Options): Promise<void> {
@@ -31,31 +38,35 @@ export async function bench({ objects, runs, json }: Options): Promise<void> {
   const residentBytes = process.memoryUsage.rss()
   const packed = packedHeapBytes() > 0
   if (json) return printJson({ node: process.version, objects, residentBytes, packed, ...measured })
-  const [pause, fork] = [measured.pauseMs, measured.forkMs].map(spread)
+  const { pauseMs, forkMs, longestGapMs, childDelay } = measured
   printPairs([
     ['node', cell(process.version)],
     ['objects', count(objects)],
     ['resident', size(residentBytes)],
     ['packed heap', cell(packed ? 'yes' : 'no')],
     ['forks', count(runs)],
-    ['pause_ms', cell(pause)],
-    ['of it fork_ms', cell(fork)],
+    ['pause_ms', cell(spread(pauseMs))],
+    ['of it fork_ms', cell(spread(forkMs))],
+    ['longest gap_ms', cell(spread(longestGapMs))],
+    ['delay p50_ms', cell(spread(childDelay.map(({ p50Ms }) => p50Ms)))],
+    ['delay p99_ms', cell(spread(childDelay.map(({ p99Ms }) => p99Ms)))],
   ])
 }
 
 /** Refuses before it begins: a machine that swaps, or an OOM killer at work, would be a bad answer. */
 function checkRoom(objects: number): void {
   const needed = objects * OBJECT_BYTES
-  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
-  if (needed > (limit - used) * HEAP_PART) {
-    const megabytes = Math.ceil((needed / HEAP_PART + used) / 2 ** 20)
-    const have = `${objects} objects need about ${bytesText(needed)}, and the heap may grow to ${bytesText(limit)}`
-    throw new Problem(`${have}; set NODE_OPTIONS=--max-old-space-size=${megabytes}, or measure fewer`)
-  }
+  // The memory first: where it is too small, a larger heap is no advice.
   const available = availableMemory(new System(), 'self')
-  if (available === undefined || needed <= available.bytes * MEMORY_PART) return
-  const have = `${objects} objects need about ${bytesText(needed)}, and ${bytesText(available.bytes)} can be had`
-  throw new Problem(`${have} (bound: ${available.bound}); measure fewer`)
+  if (available !== undefined && needed > available.bytes * MEMORY_PART) {
+    const have = `${objects} objects need about ${bytesText(needed)}, and ${bytesText(available.bytes)} can be had`
+    throw new Problem(`${have} (bound: ${available.bound}); measure fewer`)
+  }
+  const { heap_size_limit: limit, used_heap_size: used } = getHeapStatistics()
+  if (needed <= (limit - used) * HEAP_PART) return
+  const megabytes = Math.ceil((needed / HEAP_PART + used) / 2 ** 20)
+  const have = `${objects} objects need about ${bytesText(needed)}, and the heap may grow to ${bytesText(limit)}`
+  throw new Problem(`${have}; set NODE_OPTIONS=--max-old-space-size=${megabytes}, or measure fewer`)
 }
 
 interface Order {
@@ -76,15 +87,18 @@ function build(objects: number): Map<number, Order> {
 
 /** Between two forks every hundredth object changes, as it does in a server. */
 async function measure(state: Map<number, Order>, runs: number): Promise<Measured> {
-  const pauseMs: number[] = []
-  const forkMs: number[] = []
+  const results: ChildResult<number>[] = []
   for (let run = 0; run < runs; run++) {
-    const result = await forkChild(() => countOpen(state))
-    pauseMs.push(result.pauseMs)
-    forkMs.push(result.forkMs)
+    results.push(await forkChild(() => countOpen(state)))
     for (let id = run; id < state.size; id += 100) (state.get(id) as Order).quantity++
   }
-  return { pauseMs, forkMs }
+  return {
+    pauseMs: results.map(({ pauseMs }) => pauseMs),
+    forkMs: results.map(({ forkMs }) => forkMs),
+    // The loop's delay is sampled each millisecond; the pause is known more exactly.
+    longestGapMs: results.map(({ longestGapMs, pauseMs }) => Math.max(longestGapMs, pauseMs)),
+    childDelay: results.map(({ childDelay }) => childDelay),
+  }
 }
 
 function countOpen(state: Map<number, Order>): number {

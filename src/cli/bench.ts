@@ -3,7 +3,8 @@ import { parseCount, withJson } from './arguments'
 
 const HELP = `
 Builds so many small objects, forks a child that counts them, and measures how long the process stands still for it: the pause
-of a snapshot of a state of that size. It first sees whether there is memory for it, and does nothing if there is not. Larger
+of a snapshot of a state of that size. "longest gap" is the longest time that the event loop did not turn from the beginning of the
+work to the child's end, "delay" that of the event loop while the child lived. It first sees whether there is memory for it, and does nothing if there is not. Larger
 heaps need a larger limit, and "forksnap exec" shows what a packed heap does.
 
 Examples:

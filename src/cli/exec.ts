@@ -22,13 +22,16 @@ const UNAVAILABLE = 69
 const NOT_EXECUTABLE = 126
 const NOT_FOUND = 127
 
+/** What `parseArgs` is told; the list of commands takes the names from here. */
+export const EXEC_OPTIONS = { require: { type: 'boolean' }, inherit: { type: 'boolean' } } as const
+
 function split(args: readonly string[]) {
   const end = args.indexOf('--')
   const own = end < 0 ? args : args.slice(0, end)
   const { values, positionals } = parseArgs({
     args: [...own],
     allowPositionals: true,
-    options: { require: { type: 'boolean' }, inherit: { type: 'boolean' }, help: { type: 'boolean' } },
+    options: { ...EXEC_OPTIONS, help: { type: 'boolean' } },
   })
   if (positionals.length > 0) throw new UsageError(`unexpected argument ${positionals[0]}: give the command after "--"`)
   return { values, command: end < 0 ? [] : args.slice(end + 1) }

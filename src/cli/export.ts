@@ -24,6 +24,7 @@ Examples:
   $ forksnap export ./data/slices --format jsonl | jq -c 'select(.table == "orders") | .row'
   $ forksnap export ./data/slices --format copy --create | psql exchange
   $ forksnap export ./data/slices --slice 17 --table orders --output orders.csv
+  $ zstd -dc slice.zst | forksnap export - --format copy | psql exchange
 `
 
 export interface ExportOptions extends StoreNames {
@@ -53,6 +54,7 @@ export function addExport(command: Command): void {
 async function exportSlice(where: string, options: ExportOptions): Promise<void> {
   if (options.create && options.format !== 'copy') throw new UsageError('--create belongs to --format copy')
   if (options.force && options.output === undefined) throw new UsageError('--force belongs to --output')
+  if (options.output === '') throw new UsageError('--output needs the name of a file')
   const slices = await slicesOf(where, options)
   const source = await openOne(slices, options.slice)
   try {
@@ -94,7 +96,7 @@ async function write(
       progress: bar.at,
     } satisfies RawHandlers)
     writer.end()
-    output.finish()
+    await output.finish()
     return rows
   } catch (error) {
     output.discard()

@@ -5,7 +5,7 @@ import type { SliceSource } from '../store/store'
 import { parseId, WHERE, withJson, withStoreOptions } from './arguments'
 import { cell, count, print, printable, printJson, printPairs, printTable, size, terminal, time } from './output'
 import type { Section } from './sections'
-import { openOne, slicesOf, type StoreNames } from './slices'
+import { locationOf, openOne, slicesOf, type StoreNames } from './slices'
 
 const HELP = `
 Reads only what describes a slice, so it is quick however large the slice is; "forksnap verify" reads all of it. STORED is what
@@ -14,6 +14,7 @@ a table takes in the file, RAW what it is once decompressed.
 Examples:
   $ forksnap inspect ./data/slices
   $ forksnap inspect ./data/slices --slice 17
+  $ zstd -dc slice.zst | forksnap inspect -
   $ forksnap inspect postgres://app@db/exchange --json | jq .values.digest
 `
 
@@ -32,15 +33,16 @@ async function inspect(where: string, options: Options): Promise<void> {
   const source = await openOne(slices, options.slice)
   try {
     const sections = await slices.sections(source)
-    if (options.json) printJson(asJson(source, sections))
-    else show(source, sections)
+    const location = locationOf(slices, source.info)
+    if (options.json) printJson(asJson(source, sections, location))
+    else show(source, sections, location)
   } finally {
     await source.close()
   }
 }
 
-function asJson({ info, header, trailer }: SliceSource, sections: readonly Section[]) {
-  const { sliceId, epoch, position, rows, bytes, createdAt, location } = info
+function asJson({ info, header, trailer }: SliceSource, sections: readonly Section[], location: string) {
+  const { sliceId, epoch, position, rows, bytes, createdAt } = info
   const { formatVersion, codec, meta } = header
   const described = sections.map((section) => ({ ...section, ...amountOf(section, trailer) }))
   const tables = described.filter(({ kind }) => kind === 'table')
@@ -56,8 +58,8 @@ function amountOf({ kind, name }: Section, trailer: SliceSource['trailer']) {
   return { bytes: trailer.blobs.find((blob) => blob.name === name)?.bytes ?? 0 }
 }
 
-function show({ info, header, trailer }: SliceSource, sections: readonly Section[]): void {
-  const { sliceId, epoch, position, rows, bytes, createdAt, location } = info
+function show({ info, header, trailer }: SliceSource, sections: readonly Section[], location: string): void {
+  const { sliceId, epoch, position, rows, bytes, createdAt } = info
   printPairs([
     ['slice', cell(String(sliceId))],
     ['epoch', epoch === 0n ? cell('unknown') : cell(String(epoch))],

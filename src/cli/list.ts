@@ -3,7 +3,15 @@ import { WHERE, withJson, withStoreOptions } from './arguments'
 import { PROBLEM } from './exit-codes'
 import { messageOf } from './failure'
 import { cell, count, note, printJson, printTable, size, terminal, time } from './output'
-import { type ListedSlice, listSlices, slicesOf, type SliceState, type StoreNames } from './slices'
+import {
+  type ListedSlice,
+  listSlices,
+  locationOf,
+  type Slices,
+  slicesOf,
+  type SliceState,
+  type StoreNames,
+} from './slices'
 
 const HELP = `
 STATE is "readable" if the beginning and the end of a slice are sound ("forksnap verify" reads all of it), "void" if a reset
@@ -25,17 +33,17 @@ async function list(where: string, options: StoreNames & { readonly json?: true 
   const listed = await listSlices(slices)
   const bad = listed.filter(({ error }) => error !== undefined)
   if (bad.length > 0) process.exitCode = PROBLEM
-  if (options.json) return printJson({ place: slices.place.shown, slices: listed.map(asJson) })
+  if (options.json) return printJson({ place: slices.place.shown, slices: listed.map((one) => asJson(slices, one)) })
   if (listed.length > 0 || !terminal)
     printTable(['ID', 'EPOCH', 'POSITION', 'ROWS', 'SIZE', 'TIME', 'STATE'], listed.map(row))
   if (listed.length === 0) note(`There is no slice in ${slices.place.shown}.`)
   for (const { info, error } of bad) note(`slice ${info.sliceId}: ${messageOf(error)}`)
 }
 
-function asJson({ info, state, error }: ListedSlice) {
-  const { sliceId, epoch, position, rows, bytes, createdAt, location } = info
+function asJson(slices: Slices, { info, state, error }: ListedSlice) {
+  const { sliceId, epoch, position, rows, bytes, createdAt } = info
   const problem = error === undefined ? {} : { error: messageOf(error) }
-  return { sliceId, epoch, position, rows, bytes, createdAt, location, state, ...problem }
+  return { sliceId, epoch, position, rows, bytes, createdAt, location: locationOf(slices, info), state, ...problem }
 }
 
 const COLOURS = { readable: 'green', void: 'dim', damaged: 'red', unreadable: 'yellow' } as const satisfies Record<

@@ -6,7 +6,7 @@ import { cell, count, note, printJson, printPairs, size } from './output'
 import { placeOf } from './place'
 import { Problem } from './problem'
 import { progressBar } from './progress'
-import { openOne, slicesOf, type StoreNames } from './slices'
+import { locationOf, openOne, slicesOf, type StoreNames } from './slices'
 
 const HELP = `
 Reads the slice in full and checks it, then copies it into the database as the store of that name does: all tables in one
@@ -18,6 +18,7 @@ It takes the store's lock, so no server may be running on it; the position in th
 Examples:
   $ forksnap load ./data/slices postgres://app@db/exchange
   $ forksnap load ./backup.slice postgres://app@db/exchange --schema exchange --map orders=archive.orders
+  $ zstd -dc slice.zst | forksnap load - postgres://app@db/exchange
 `
 
 interface Options extends StoreNames {
@@ -29,7 +30,7 @@ interface Options extends StoreNames {
 
 export function addLoad(command: Command): void {
   command
-    .argument('<from>', 'a directory of slices or the file of one')
+    .argument('<from>', 'a directory of slices, the file of one, or - for a slice at standard input')
     .argument('<url>', 'a postgres:// URL; give the password by PGPASSWORD or ~/.pgpass')
   withJson(withStoreOptions(command))
     .option('--slice <id>', 'this one (default: the newest)', parseId)
@@ -54,7 +55,8 @@ async function load(from: string, url: string, options: Options): Promise<void> 
   try {
     await checkAll(source, options)
     const info = await copyInto(source, url, options)
-    if (options.json) printJson({ from: source.info.location, to: to.shown, sliceId: info.sliceId, ...amounts(info) })
+    if (options.json)
+      printJson({ from: locationOf(slices, source.info), to: to.shown, sliceId: info.sliceId, ...amounts(info) })
     else show(source, info, to.shown)
   } finally {
     await source.close()

@@ -13,8 +13,9 @@ export interface LogOptions {
 export async function logPlaceOf(text: string, { table }: LogOptions): Promise<Place> {
   const place = await placeOf(text)
   if (place.kind !== 'postgres' && table !== undefined) throw new UsageError('--table belongs to a postgres:// URL')
-  if (place.kind !== 'file') return place
-  throw new UsageError(`${text} is a file; a log is the directory of its segments`)
+  if (place.kind === 'directory' || place.kind === 'postgres') return place
+  const what = place.kind === 'file' ? `${text} is a file` : `${text} is standard input`
+  throw new UsageError(`${what}; a log is the directory of its segments`)
 }
 
 /** The process that says it owns a directory, if it lives: for people, since the lock itself is the kernel's. */

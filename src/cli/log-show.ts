@@ -25,7 +25,7 @@ export async function showLog(where: string, options: Options): Promise<void> {
       if (left <= 0) break
     }
   } finally {
-    output.finish()
+    await output.finish()
   }
 }
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../addon-files'
-import { exec } from './exec'
+import { exec, EXEC_OPTIONS } from './exec'
 import { WRONG_USAGE } from './exit-codes'
 import { reportFailure } from './failure'
 import { terminal } from './output'
@@ -56,9 +56,14 @@ const SUBCOMMANDS: readonly Subcommand[] = [
     name: exec.name,
     summary: exec.summary,
     // Never run from here, see main.ts.
-    load: () => Promise.resolve((command) => command.usage('[options] -- COMMAND [ARGUMENTS...]')),
+    load: () => Promise.resolve(declareExec),
   },
 ]
+
+function declareExec(command: Command): void {
+  command.usage('[options] -- COMMAND [ARGUMENTS...]')
+  for (const name of Object.keys(EXEC_OPTIONS)) command.option(`--${name}`)
+}
 
 const EPILOGUE = `
 Examples:
@@ -77,8 +82,13 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-/** With all that belongs to the command that is asked for; of the others only what the list of commands tells. */
-async function makeProgram(asked: string | undefined): Promise<Command> {
+/** All of the command line, for who looks up what there is. */
+export function wholeProgram(): Promise<Command> {
+  return makeProgram(() => true)
+}
+
+/** With all that belongs to the commands that are asked for; of the others only what the list of commands tells. */
+async function makeProgram(isAsked: (name: string) => boolean): Promise<Command> {
   const program = new Command('forksnap')
   program
     .description('Looks after the slices and logs of forksnap, and at the machine that it is to run on.')
@@ -95,9 +105,19 @@ async function makeProgram(asked: string | undefined): Promise<Command> {
     })
   for (const { name, summary, load } of SUBCOMMANDS) {
     const command = program.command(name).description(summary)
-    if (name === asked) (await load())(command)
+    if (isAsked(name)) (await load())(command)
   }
   return program
+}
+
+/**
+ * `help log verify` as `log verify --help`: Commander's own answers with the help of `log`, and to a command that there is not
+ * with that of all, as if nothing was wrong.
+ */
+function withoutHelp(args: readonly string[]): readonly string[] {
+  const [first, ...words] = args
+  if (first !== 'help' || words.length === 0) return args
+  return SUBCOMMANDS.some(({ name }) => name === words[0]) ? [...words, '--help'] : words
 }
 
 /** Runs the command line. Sets `process.exitCode`; never rejects. */
@@ -106,9 +126,11 @@ export async function run(args: readonly string[]): Promise<void> {
   process.stderr.on('error', () => undefined)
   process.stdout.on('error', reportFailure)
   try {
-    const program = await makeProgram(args.find((arg) => !arg.startsWith('-') && arg !== 'help'))
+    const words = withoutHelp(args)
+    const asked = words.find((word) => !word.startsWith('-'))
+    const program = await makeProgram((name) => name === asked)
     if (args.length === 0) program.help({ error: true })
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync([...words], { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : WRONG_USAGE
     else reportFailure(error)

@@ -6,7 +6,7 @@ const EVERY_MS = 100
 const CLEAR = '\r\x1b[K'
 
 export interface Progress {
-  /** Totals, not differences. */
+  /** Sums, not differences. A total of 0 is not known yet. */
   readonly at: (done: number, total: number) => void
   readonly end: () => void
 }
@@ -35,11 +35,15 @@ export function progressBar(label: string, wanted = true): Progress {
 }
 
 function line(label: string, done: number, total: number, ms: number): string {
-  const part = total > 0 ? Math.min(1, done / total) : 0
-  const full = Math.round(part * WIDTH)
-  const bar = '#'.repeat(full) + '-'.repeat(WIDTH - full)
   const speed = ms > 0 ? `  ${bytesText((done / ms) * 1000)}/s` : ''
-  const text = `${label} [${bar}] ${Math.floor(part * 100)}%  ${bytesText(done)} of ${bytesText(total)}${speed}`
+  const text = `${label} ${total > 0 ? barOf(done, total) : bytesText(done)}${speed}`
   // A line that the terminal would wrap could not be taken back.
   return text.slice(0, Math.max(1, (process.stderr.columns || 80) - 1))
+}
+
+function barOf(done: number, total: number): string {
+  const part = Math.min(1, done / total)
+  const full = Math.round(part * WIDTH)
+  const bar = '#'.repeat(full) + '-'.repeat(WIDTH - full)
+  return `[${bar}] ${Math.floor(part * 100)}%  ${bytesText(done)} of ${bytesText(total)}`
 }

@@ -1,6 +1,6 @@
 import { open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
-import { isForksnapError } from '../errors'
+import { ForksnapError, isForksnapError } from '../errors'
 import { readHeader } from '../slice/reader'
 import { FileStore } from '../store/file'
 import { parseSliceName, type SliceKey } from '../store/file-names'
@@ -10,6 +10,7 @@ import { UsageError } from './command'
 import { type Place, placeOf } from './place'
 import { Problem } from './problem'
 import { fileSections, type Section } from './sections'
+import { asStandardInput, spoolStandardInput, withoutPath } from './standard-input'
 
 /** `void`: of an epoch before the last reset, so that it is never recovered from. */
 export type SliceState = 'readable' | 'void' | 'damaged' | 'unreadable'
@@ -41,10 +42,9 @@ export interface StoreNames {
 export async function slicesOf(text: string, names: StoreNames): Promise<Slices> {
   const place = await placeOf(text)
   if (place.kind === 'postgres') return (await import('./database.js')).databaseSlices(place, names)
-  for (const option of ['schema', 'name'] as const) {
-    if (names[option] !== undefined) throw new UsageError(`--${option} belongs to a postgres:// URL`)
-  }
+  checkNames(names)
   if (place.kind === 'file') return singleFile(place)
+  if (place.kind === 'stdin') return standardInputSlice(place)
   const store = new FileStore({ directory: place.path })
   return {
     place,
@@ -52,6 +52,13 @@ export async function slicesOf(text: string, names: StoreNames): Promise<Slices>
     resetEpoch: () => store.epoch,
     open: (sliceId) => store.open(sliceId),
     sections: fileSections,
+  }
+}
+
+/** Throws `UsageError` for what names something in a database, where there is none. */
+export function checkNames(names: StoreNames): void {
+  for (const option of ['schema', 'name'] as const) {
+    if (names[option] !== undefined) throw new UsageError(`--${option} belongs to a postgres:// URL`)
   }
 }
 
@@ -73,6 +80,20 @@ function singleFile(place: Place): Slices {
   return { place, list, resetEpoch: () => 0n, open: openIt, sections: fileSections }
 }
 
+async function standardInputSlice(place: Place): Promise<Slices> {
+  const slices = singleFile({ ...place, path: await spoolStandardInput() })
+  const open = (sliceId: bigint): Promise<SliceSource> =>
+    slices.open(sliceId).then(asStandardInput, (error: unknown) => {
+      throw withoutPath(error)
+    })
+  return { ...slices, open }
+}
+
+/** Where a slice is, for people and programs: what arrived at standard input is nowhere. */
+export function locationOf({ place }: Slices, { location }: SliceInfo): string {
+  return place.kind === 'stdin' ? '-' : location
+}
+
 async function describeUnreadable(path: string): Promise<SliceInfo> {
   const key = parseSliceName(basename(path)) ?? { epoch: 0n, position: 0n, sliceId: 0n }
   const { size, mtime } = await stat(path)
@@ -90,11 +111,17 @@ async function keyOf(path: string): Promise<SliceKey> {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
       return buffer.subarray(0, bytesRead)
     }
-    const { sliceId, meta } = await readHeader(read, size)
+    const { sliceId, meta } = await readHeader(read, size).catch((error: unknown) => {
+      throw isForksnapError(error) ? withPath(error, path) : error
+    })
     return { epoch: 0n, position: meta.position ?? 0n, sliceId }
   } finally {
     await file.close()
   }
+}
+
+function withPath(error: ForksnapError, path: string): ForksnapError {
+  return new ForksnapError(error.code, `${path}: ${error.message}`, { cause: error, path, offset: error.offset ?? 0 })
 }
 
 /** Looks at the beginning and the end of each slice. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { isForksnapError } from '../errors'
-import type { SliceTrailer } from '../slice/types'
+import { SliceParser } from '../slice/reader'
+import type { SliceHeader, SliceTrailer } from '../slice/types'
 import type { SliceInfo } from '../store/store'
 import { parseId, WHERE, withJson, withStoreOptions } from './arguments'
 import { PROBLEM } from './exit-codes'
@@ -8,7 +9,9 @@ import { messageOf } from './failure'
 import { cell, count, note, printJson, printTable, size } from './output'
 import { Problem } from './problem'
 import { progressBar } from './progress'
-import { type Slices, slicesOf, type StoreNames } from './slices'
+import { placeOf } from './place'
+import { checkNames, type Slices, slicesOf, type StoreNames } from './slices'
+import { standardInput } from './standard-input'
 
 const HELP = `
 Reads every slice in full and checks every checksum. In a database, where the stream's checksum is not kept, it is looked
@@ -22,6 +25,7 @@ Examples:
   $ forksnap verify ./data/slices --slice 17
   $ forksnap verify /backup/e0000000000000000001-p0000000000000000042-i0000000000000000007.slice
   $ forksnap verify postgres://app@db/exchange --json
+  $ zstd -dc slice.zst | forksnap verify -
 `
 
 interface Options extends StoreNames {
@@ -46,22 +50,29 @@ export function addVerify(command: Command): void {
 }
 
 async function verify(where: string, options: Options): Promise<void> {
+  const place = await placeOf(where)
+  const verified = place.kind === 'stdin' ? [await verifyStandardInput(options)] : await verifyAll(where, options)
+  const bad = verified.filter(({ error }) => error !== undefined)
+  if (bad.length > 0) process.exitCode = PROBLEM
+  if (options.json) return printJson({ place: place.shown, ok: bad.length === 0, slices: verified.map(asJson) })
+  printTable(['ID', 'ROWS', 'SIZE', 'CHECKSUM', 'RESULT'], verified.map(row))
+  for (const { info, error } of bad) note(`slice ${info.sliceId}: ${messageOf(error)}`)
+}
+
+async function verifyAll(where: string, options: Options): Promise<Verified[]> {
   const slices = await slicesOf(where, options)
   const infos = (await slices.list()).filter(({ sliceId }) => options.slice === undefined || options.slice === sliceId)
-  if (infos.length === 0) {
-    const what = options.slice === undefined ? 'no slice' : `no slice ${options.slice}`
-    throw new Problem(`There is ${what} in ${slices.place.shown}`)
-  }
+  if (infos.length === 0) throw noSlice(options.slice, slices.place.shown)
   const verified: Verified[] = []
   for (const info of infos) {
     const one = await verifyOne(slices, info, options)
     if (one !== undefined) verified.push(one)
   }
-  const bad = verified.filter(({ error }) => error !== undefined)
-  if (bad.length > 0) process.exitCode = PROBLEM
-  if (options.json) return printJson({ place: slices.place.shown, ok: bad.length === 0, slices: verified.map(asJson) })
-  printTable(['ID', 'ROWS', 'SIZE', 'CHECKSUM', 'RESULT'], verified.map(row))
-  for (const { info, error } of bad) note(`slice ${info.sliceId}: ${messageOf(error)}`)
+  return verified
+}
+
+function noSlice(sliceId: bigint | undefined, shown: string): Problem {
+  return new Problem(`There is no slice${sliceId === undefined ? '' : ` ${sliceId}`} in ${shown}`)
 }
 
 /** Undefined if the slice was removed meanwhile. */
@@ -75,6 +86,37 @@ async function verifyOne(slices: Slices, info: SliceInfo, options: Options): Pro
     if (isForksnapError(error, 'ERR_SLICE_NOT_FOUND')) return undefined
     if (!isForksnapError(error) || error.code === 'ERR_STORE_FAILED') throw error
     return { info, error }
+  } finally {
+    bar.end()
+  }
+}
+
+/** As it arrives: unlike the other commands this one does not have to know the end of the slice first. */
+async function verifyStandardInput(options: Options): Promise<Verified> {
+  checkNames(options)
+  const input = standardInput()
+  const bar = progressBar('standard input', options.progress)
+  let bytes = 0
+  let header: SliceHeader | undefined
+  const parser = new SliceParser({ header: (found) => void (header = found) })
+  const infoOf = (rows: number): SliceInfo => {
+    const { sliceId = 0n, meta = {} } = header ?? {}
+    const known = { sliceId, epoch: 0n, position: meta.position ?? 0n, rows, bytes, meta }
+    return { ...known, createdAt: new Date(), location: '-' }
+  }
+  try {
+    for await (const chunk of input) {
+      bytes += chunk.length
+      parser.push(chunk)
+      bar.at(bytes, 0)
+    }
+    const trailer = parser.end()
+    const info = infoOf(trailer.rows)
+    if (options.slice !== undefined && options.slice !== info.sliceId) throw noSlice(options.slice, 'standard input')
+    return { info, trailer }
+  } catch (error) {
+    if (!isForksnapError(error)) throw error
+    return { info: infoOf(0), error }
   } finally {
     bar.end()
   }

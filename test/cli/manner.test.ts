@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CLI, inPipe, inTerminal, uncoloured } from '../helpers/cli'
+import { shellProblems } from '../helpers/shell-blocks'
 import { publish, StoreBench } from '../helpers/store-slices'
 
 /** How the command line behaves whatever the command: help, wrong usage, colours, pipes that end, signals, secrets. */
@@ -31,8 +32,11 @@ it('helps: with every command, and with examples for each', async () => {
   helps.forEach((help, index) => {
     const example = expect.stringContaining(`$ forksnap ${leaves[index].join(' ')}`) as string
     expect(help).toMatchObject({ code: 0, err: '', out: example })
+    const examples = help.out.match(/^ {2}\$ .*$/gm) ?? []
+    expect(examples.flatMap((line) => shellProblems(line.trim(), 'console'))).toEqual([])
   })
   expect((await inPipe(['help', 'exec'])).out).toContain('--require')
+  expect((await inPipe(['help', 'log', 'verify'])).out).toContain('--repair')
 })
 
 it('tells its version', async () => {
@@ -43,6 +47,8 @@ it('tells its version', async () => {
 it.each([
   { args: [], says: 'Usage: forksnap' },
   { args: ['lst'], says: 'Did you mean list?' },
+  { args: ['help', 'lst'], says: 'Did you mean list?' },
+  { args: ['export', '.', '--output', ''], says: '--output needs the name of a file' },
   { args: ['list'], says: "missing required argument 'where'" },
   { args: ['verify', '.', '--slice', 'x'], says: 'a whole number from 0' },
   { args: ['export', '.', '--format', 'xml'], says: 'csv, jsonl, copy' },
@@ -119,19 +125,21 @@ it('never shows a password', async () => {
 
 describe('forksnap bench', () => {
   it('measures the pause, and refuses what the memory is too small for', async () => {
-    const [measured, shown, tooLarge] = await Promise.all([
+    const [measured, shown, tooLarge, absurd] = await Promise.all([
       inPipe(['bench', '--objects', '2000', '--runs', '2', '--json']),
       inTerminal(['bench', '--objects', '2000', '--runs', '1']),
       inPipe(['bench', '--objects', '1000000'], { nodeOptions: ['--max-old-space-size=64'] }),
+      inPipe(['bench', '--objects', String(Number.MAX_SAFE_INTEGER)]),
     ])
-    const { pauseMs, forkMs, residentBytes } = JSON.parse(measured.out) as Record<string, number[]>
-    expect([pauseMs.length, forkMs.length, pauseMs[0] >= forkMs[0], Number(residentBytes) > 1e6]).toEqual([
-      2,
-      2,
-      true,
-      true,
-    ])
-    expect(uncoloured(shown.out)).toMatch(/pause_ms +\d+\.\d\d \(median of 1/)
+    const { pauseMs, forkMs, longestGapMs, childDelay, residentBytes } = JSON.parse(measured.out) as {
+      [figure in 'pauseMs' | 'forkMs' | 'longestGapMs']: number[]
+    } & { childDelay: object[]; residentBytes: number }
+    expect([pauseMs, forkMs, longestGapMs, childDelay].map(({ length }) => length)).toEqual([2, 2, 2, 2])
+    expect([pauseMs[0] >= forkMs[0], longestGapMs[0] >= pauseMs[0], residentBytes > 1e6]).toEqual([true, true, true])
+    expect(Object.keys(childDelay[0])).toEqual(['longestGapMs', 'p50Ms', 'p99Ms', 'p999Ms'])
+    for (const name of ['pause', 'longest gap', 'delay p99'])
+      expect(uncoloured(shown.out)).toMatch(new RegExp(`^${name}_ms +\\d+\\.\\d\\d \\(median of 1`, 'm'))
+    expect(absurd).toMatchObject({ code: 1, err: expect.stringMatching(/can be had.*; measure fewer\n$/) as string })
     expect(tooLarge).toMatchObject({ code: 1, err: expect.stringMatching(/--max-old-space-size=\d+/) as string })
   })
 })

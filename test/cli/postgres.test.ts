@@ -68,14 +68,14 @@ describeUnless(reasonAgainstPostgres, 'The command line and PostgreSQL', () => {
   })
 
   it('a database without slices or a log, and one that is not there', async () => {
-    const commands = ['list', 'verify', 'export', 'log inspect', 'log verify', 'log show'].map((text) =>
+    const commands = ['list', 'inspect', 'verify', 'export', 'log inspect', 'log verify', 'log show'].map((text) =>
       text.split(' '),
     )
     const none = await Promise.all(commands.map((command) => inPipe([...command, empty])))
-    expect(none.map(({ code }) => code)).toEqual([0, 1, 1, 1, 1, 1])
+    expect(none.map(({ code }) => code)).toEqual([0, 1, 1, 1, 1, 1, 1])
     for (const { err } of none) expect(err).toMatch(/There is no (slice|log) in/)
     const missing = cluster.url('nothing')
-    const failed = await Promise.all([inPipe(['list', missing]), inPipe(['log', 'verify', missing])])
+    const failed = await Promise.all(commands.map((command) => inPipe([...command, missing])))
     const err = expect.stringMatching(/create the database first.*ERR_STORE_FAILED/) as string
     for (const ran of failed) expect(ran).toMatchObject({ code: 1, err })
   })
@@ -115,7 +115,7 @@ describeUnless(reasonAgainstPostgres, 'The command line and PostgreSQL', () => {
 
   it('load brings a slice of a file into the database, where it is the newest and recovered from', async () => {
     const source = await bench.started({ codec: 'gzip' })
-    await publish(source, { rows: 1000, meta: { position: 7n, orderId: 4n } })
+    const { location } = await publish(source, { rows: 1000, meta: { position: 7n, orderId: 4n } })
     const target = cluster.url(await cluster.createDatabase())
     const loaded = await inPipe(['load', source.directory, target, '--json'])
     expect(JSON.parse(loaded.out)).toMatchObject({ sliceId: '1', epoch: '1', position: '7', rows: 1000 })
@@ -129,6 +129,9 @@ describeUnless(reasonAgainstPostgres, 'The command line and PostgreSQL', () => {
       out: expect.stringMatching(/Slice 1 is now slice 2 in .*\n(.*\n)*rows +1,000/) as string,
     })
     expect(psql('SELECT count(*) FROM archive', target).stdout).toBe('1000\n')
+    const piped = await inPipe(['load', '-', target, '--json'], { input: readFileSync(location) })
+    const loadedAgain = { from: '-', sliceId: '3', rows: 1000 }
+    expect({ err: piped.err, answer: JSON.parse(piped.out) }).toMatchObject({ err: '', answer: loadedAgain })
     const exports = [source.directory, target].map((place) => inPipe(['export', place]))
     const [file, table] = await Promise.all(exports)
     expect(table.out).toBe(file.out)

@@ -128,6 +128,25 @@ describe('a block of code in README, CONTRIBUTING and docs', () => {
     eachOf(of(SHELLS), ({ language, code }) => expect(shellProblems(code, language)).toEqual([]))
   })
 
+  describe('or a session with what it printed has commands that there are', () => {
+    const sessions = of(['', 'text', 'txt']).filter(({ code }) => /^\$ /m.test(code))
+    eachOf(sessions, ({ code }) => expect(shellProblems(code, 'console')).toEqual([]))
+  })
+
+  // In the text: `npm run stress -- --forks 3000`.
+  it('or a command within a line has commands and options that there are', () => {
+    const problems = pages.flatMap((page) => {
+      const text = readFileSync(join(root, page), 'utf8').replace(/^ {0,8}```[^]*?^ {0,8}```$/gm, '')
+      const commands = [...text.matchAll(/`((?:npx )?forksnap [a-z][^`]*|npm run [^`]*)`/g)].map(
+        ([, code = '']) => code,
+      )
+      return commands.flatMap((code) =>
+        shellProblems(code.replaceAll('\n', ' ').replaceAll('\\|', '|'), 'sh').map((problem) => [page, code, problem]),
+      )
+    })
+    expect(problems).toEqual([])
+  })
+
   describe('of JSON can be parsed', () => {
     eachOf(of(['json']), ({ code }) => expect(() => JSON.parse(code) as unknown).not.toThrow())
   })
@@ -167,9 +186,17 @@ describe('the reading of blocks', () => {
 describe('the check of commands', () => {
   it('knows what there is', () => {
     const good =
-      'npm ci && npm start # for ever\nPGHOST=/tmp npm run build \\\n  -- --x\nnpx forksnap exec -- node a.js'
+      'npm ci && npm start # for ever\nPGHOST=/tmp npm run build:ts \\\n  -- --x\nnpx forksnap exec -- node a.js'
     expect(shellProblems(good, 'sh')).toEqual([])
     expect(shellProblems('$ npm test\n12 passed', 'console')).toEqual([])
+    const options = [
+      'zstd -dc x.zst | forksnap verify - --json --no-progress',
+      'forksnap log verify ./log --repair --backup=/b; npx forksnap --version',
+      'forksnap exec --inherit -- forksnap bench --objects 5',
+      'npm run bench:pause -- --orders 5 && npm test -- --ci',
+      'npm run bench:engine -- --state arena',
+    ]
+    expect(shellProblems(options.join('\n'), 'sh')).toEqual([])
   })
 
   it.each([
@@ -178,5 +205,12 @@ describe('the check of commands', () => {
     'node dist/bench/no-such.js',
     'kubectl get pods',
     'npx no-such-program',
+    'forksnap verify . --repair',
+    'forksnap log verify . --no-such=5',
+    'npx forksnap exec --require -- forksnap bench --no-such',
+    'npm run bench:pause -- --no-such 5',
+    'npm run bench:pause --orders 5',
+    'npm run bench:engine -- --no-such',
+    'npm run prebuilds -- current --no-such 2.28',
   ])('refuses %s', (command) => expect(shellProblems(`npm ci\n${command}`, 'sh')).toHaveLength(1))
 })

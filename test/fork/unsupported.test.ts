@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { addonFiles } from '../../src/addon-files'
 
 /** The package as it is where no addon has been built: copied without `build/`, and imported by its name. */
 
 const root = join(__dirname, '../..')
+/** Of this checkout, which has one. */
+const addon = addonFiles()[0] ?? ''
 let directory: string
 
 beforeAll(() => {
@@ -54,10 +57,10 @@ interface Seen {
   worker: boolean
 }
 
-function run(file: string, source: string, env: Record<string, string> = {}): Seen {
+function run(file: string, source: string, env: Record<string, string> = {}, nodeOptions: string[] = []): Seen {
   writeFileSync(join(directory, file), source)
   const options = { cwd: directory, encoding: 'utf8', env: { ...process.env, FORKSNAP_ADDON: '', ...env } } as const
-  const { status, stdout, stderr } = spawnSync(process.execPath, [file], options)
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...nodeOptions, file], options)
   if (status !== 0) throw new Error(`${file} ended with ${status}: ${stderr}`)
   return JSON.parse(stdout) as Seen
 }
@@ -92,6 +95,11 @@ describe('without its addon', () => {
     const broken = join(directory, 'broken.node')
     writeFileSync(broken, 'this is no library')
     expectRefusals(run('broken.cjs', commonJs, { FORKSNAP_ADDON: broken }), /could not be loaded:/)
+  })
+
+  it('where Node may load none, its sentence about that ends once', () => {
+    const env = { FORKSNAP_ADDON: addon }
+    expectRefusals(run('no-addons.cjs', commonJs, env, ['--no-addons']), /loading addons is disabled\. Build it/)
   })
 })
 

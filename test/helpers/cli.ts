@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly before?: readonly string[]
   readonly nodeOptions?: readonly string[]
   readonly cli?: string
+  /** Standard input of `inPipe`; without it there is none. */
+  readonly input?: Uint8Array
 }
 
 /** Why there is no pseudo-terminal: `script` is essential on Debian (package bsdutils, of util-linux). */
@@ -35,9 +37,11 @@ function commandOf(args: readonly string[], { before = [], nodeOptions = [], cli
   return [...before, process.execPath, ...nodeOptions, cli, ...args]
 }
 
-function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
+function run(command: readonly string[], env: NodeJS.ProcessEnv, input?: Uint8Array): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command[0], command.slice(1), { env, stdio: 'pipe' })
+    // It may end before it has read all.
+    child.stdin.on('error', () => undefined).end(input)
     let [out, err] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
@@ -47,7 +51,7 @@ function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<Ran> {
 }
 
 export async function inPipe(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  return assertNoTrace(await run(commandOf(args, options), environment(options.env)))
+  return assertNoTrace(await run(commandOf(args, options), environment(options.env), options.input))
 }
 
 const quoted = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`
@@ -59,10 +63,13 @@ export async function inTerminal(args: readonly string[], options: RunOptions & 
   return assertNoTrace({ ...ran, out: ran.out.replaceAll('\r\n', '\n') })
 }
 
-/** In a pipe and in a terminal; where there is no terminal and none must be, in two pipes. */
-export function inBoth(args: readonly string[], options: RunOptions = {}): Promise<[piped: Ran, shown: Ran]> {
+/**
+ * In a pipe and in a terminal, there with other arguments if they are given; where there is no terminal and none must be, in
+ * two pipes.
+ */
+export function inBoth(args: readonly string[], shownArgs = args): Promise<[piped: Ran, shown: Ran]> {
   const shown = reasonAgainstScript === null || process.env.CI === 'true' ? inTerminal : inPipe
-  return Promise.all([inPipe(args, options), shown(args, options)])
+  return Promise.all([inPipe(args), shown(shownArgs)])
 }
 
 /** Whatever the user did wrong, where in the program it was noticed is none of the answer. */

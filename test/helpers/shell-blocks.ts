@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { commandOptions } from './cli-program'
+import { scriptOptions } from './script-options'
 
 const root = join(__dirname, '../..')
 const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
@@ -8,17 +9,42 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 /** What npm does by itself. */
 const NPM_OWN = ['ci', 'i', 'install', 'uninstall', 'pack', 'init', 'version', 'ls', 'view']
 /** Of the shell or another package, or harmless. */
-const PLAIN = ['psql', 'cd', 'echo', 'export', 'mkdir', 'rm', 'cp', 'mv', 'cat', 'ls', 'sleep', 'true', 'wait', 'kill']
+const PLAIN = [
+  'psql',
+  'cd',
+  'echo',
+  'export',
+  'mkdir',
+  'rm',
+  'cp',
+  'mv',
+  'cat',
+  'ls',
+  'sleep',
+  'true',
+  'wait',
+  'kill',
+  'zstd',
+  'head',
+  'jq',
+  'sort',
+  'uniq',
+]
 
 /**
  * What is wrong with the commands of a block: it is not run, since most install, serve or take minutes; instead each must
- * be one that there is. What cannot be looked up is a problem too.
+ * be one that there is, with options that it has. What cannot be looked up is a problem too.
  */
 export function shellProblems(code: string, language: string): string[] {
   // In a session only what follows a prompt is typed.
   const typed = language === 'console' ? code.replace(/^(?!\$ ).*$/gm, '').replace(/^\$ /gm, '') : code
   const lines = typed.replaceAll('\\\n', ' ').split('\n')
-  const commands = lines.flatMap((line) => line.replace(/(^|\s)#.*/, '').split(/&&|\|\||[;|&]/))
+  const commands = lines.flatMap((line) =>
+    line
+      .replace(/(^|\s)#.*/, '')
+      .replace(/'[^']*'/g, "''")
+      .split(/&&|\|\||[;|&]/),
+  )
   return commands.flatMap((command) => problemOf(command.trim().split(/\s+/)) ?? [])
 }
 
@@ -27,8 +53,8 @@ function problemOf(words: readonly string[]): string | undefined {
   if (name === '' || PLAIN.includes(name)) return undefined
   if (name === 'npm') return npmProblem(args)
   if (name === 'npx') return npxProblem(args)
-  if (name === 'forksnap') return forksnapProblem(args[0])
-  if (name === 'node') return nodeProblem(args.filter((word) => !word.startsWith('-'))[0])
+  if (name === 'forksnap') return forksnapProblem(args)
+  if (name === 'node') return nodeProblem(args)
   if (/^\.{0,2}\/?[\w.-]+\//.test(name) && existsSync(join(root, name))) return undefined
   return `nothing is known of the command ${name}: if it cannot be run, a comment before the block has to say why`
 }
@@ -37,35 +63,64 @@ function isAssignment(words: readonly string[], at: number): boolean {
   return words.slice(0, at + 1).every((word) => /^\w+=/.test(word))
 }
 
-function npmProblem([command = '', script = '']: readonly string[]): string | undefined {
-  const asked = command === 'run' ? script : command
+function npmProblem([command = '', ...args]: readonly string[]): string | undefined {
   if (command !== 'run' && NPM_OWN.includes(command)) return undefined
-  return asked in scripts ? undefined : `package.json has no script ${asked}`
+  const [asked = '', ...rest] = command === 'run' ? args : [command, ...args]
+  if (!(asked in scripts)) return `package.json has no script ${asked}`
+  const end = rest.indexOf('--')
+  const own = end < 0 ? rest : rest.slice(0, end)
+  const swallowed = own.find((word) => word.startsWith('-'))
+  if (swallowed !== undefined) return `npm takes ${swallowed} for itself: it belongs behind "--"`
+  // npm puts them behind the last command of the script.
+  const last = (scripts[asked] ?? '').split('&&').at(-1) ?? ''
+  return end < 0 ? undefined : scriptProblem([...last.trim().split(/\s+/), ...rest.slice(end + 1)])
+}
+
+/** A script may be a program of another package, whose options are not ours to know. */
+function scriptProblem(words: readonly string[]): string | undefined {
+  return isOthers(words[0]) ? undefined : problemOf(words)
+}
+
+function isOthers(program = ''): boolean {
+  return program !== 'forksnap' && existsSync(join(root, 'node_modules/.bin', program))
 }
 
 function npxProblem(args: readonly string[]): string | undefined {
   const [program = '', ...rest] = args.filter((word, i) => i > 0 || !word.startsWith('-'))
   const [name = ''] = program.split('@')
-  if (name === 'forksnap') return forksnapProblem(rest[0])
-  return existsSync(join(root, 'node_modules/.bin', name)) ? undefined : `no dependency has the program ${program}`
+  if (name === 'forksnap') return forksnapProblem(rest)
+  return isOthers(name) ? undefined : `no dependency has the program ${program}`
 }
 
-const known = new Map<string, boolean>()
+/** Options end where a value could be one: at `--`, behind which `exec` has another command. */
+function forksnapProblem(args: readonly string[]): string | undefined {
+  const end = args.indexOf('--')
+  const own = end < 0 ? args : args.slice(0, end)
+  const words = own.filter((word) => !word.startsWith('-'))
+  const names = [words.slice(0, 2), words.slice(0, 1), []].map((name) => name.join(' '))
+  const command = names.find((name) => commandOptions().has(name)) ?? ''
+  if (command === '' && words.length > 0 && words[0] !== 'help') return `forksnap has no command ${words[0]}`
+  return (
+    unknownOption(`forksnap ${command}`, own, commandOptions().get(command) ?? []) ??
+    (end < 0 ? undefined : problemOf(args.slice(end + 1)))
+  )
+}
 
-function forksnapProblem(command = ''): string | undefined {
-  if (command === '' || command.startsWith('-')) return undefined
-  if (!known.has(command)) {
-    const program = [join(root, 'dist/src/cli/main.js'), command, '--help']
-    // Of a command that there is not the help is that of all.
-    const { stdout } = spawnSync(process.execPath, program, { encoding: 'utf8' })
-    known.set(command, stdout.startsWith(`Usage: forksnap ${command} `))
-  }
-  return known.get(command) === true ? undefined : `forksnap has no command ${command}`
+function unknownOption(program: string, args: readonly string[], known: readonly string[]): string | undefined {
+  const options = args.filter((word) => /^--?[a-z]/i.test(word)).map((word) => word.split('=', 1)[0] ?? word)
+  const unknown = options.find((option) => !known.includes(option))
+  return unknown === undefined ? undefined : `${program} has no option ${unknown}`
 }
 
 /** A program of the user's is not ours to know. */
-function nodeProblem(path = ''): string | undefined {
+function nodeProblem(args: readonly string[]): string | undefined {
+  const at = args.findIndex((word) => !word.startsWith('-'))
+  const path = args[at] ?? ''
+  if (!/^(dist|scripts|bench|examples|src|test)\//.test(path)) return undefined
   const source = path.replace(/^dist\//, '').replace(/\.js$/, '.ts')
-  const ours = /^(dist|scripts|bench|examples|src|test)\//.test(path)
-  return !ours || existsSync(join(root, path.startsWith('dist/') ? source : path)) ? undefined : `there is no ${path}`
+  if (!existsSync(join(root, path.startsWith('dist/') ? source : path))) return `there is no ${path}`
+  const given = args.slice(at + 1)
+  if (path === 'dist/src/cli/main.js') return forksnapProblem(given)
+  if (!given.some((word) => word.startsWith('-'))) return undefined
+  return unknownOption(path, given, scriptOptions(path, root))
 }

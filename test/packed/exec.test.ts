@@ -103,6 +103,26 @@ describe('forksnap exec, which becomes the command', () => {
     expect(forksnap(['exec', '--require', ...behind])).toMatchObject({ status: 0, stdout: 'true\n', stderr: '' })
   })
 
+  ;(packs ? it : it.skip)('--inherit reaches what the command starts, up to an inner exec without it', () => {
+    const names = ['LD_PRELOAD', 'FORKSNAP_PACKED_HEAP', 'FORKSNAP_PACKED_HEAP_INHERIT']
+    const own = `console.log(JSON.stringify(${JSON.stringify(names)}.map((name) => process.env[name] ?? null)))`
+    // Whether its own heap is packed, and what the program that it starts finds in its environment.
+    const script = `console.log(require(${JSON.stringify(join(root, 'dist/src/binding.js'))}).binding().packedHeapStats() !== null)
+      require('child_process').execFileSync(process.execPath, ['-e', ${JSON.stringify(own)}], { stdio: 'inherit' })`
+    const without = ['exec', ...node(script)]
+    const cli = ['--', process.execPath, program]
+    const none = JSON.stringify([process.env.LD_PRELOAD || null, null, null])
+    const { path: library = '' } = packedHeapLibrary() as { path?: string }
+    const preload = process.env.LD_PRELOAD ? `${process.env.LD_PRELOAD}:${library}` : library
+    const all = JSON.stringify([preload, library, '1'])
+    expect(forksnap(['exec', '--inherit', ...node(script)]).stdout).toBe(`true\n${all}\n`)
+    expect(forksnap(['exec', '--inherit', ...cli, ...without]).stdout).toBe(`true\n${none}\n`)
+    expect(forksnap(['exec', '--inherit', ...cli, 'exec', '--inherit', ...cli, ...without]).stdout).toBe(
+      `true\n${none}\n`,
+    )
+    expect(forksnap(['exec', '--inherit', ...cli, 'exec', '--inherit', ...node(script)]).stdout).toBe(`true\n${all}\n`)
+  })
+
   it('runs the command all the same where the heap cannot be packed, unless told not to', () => {
     const without = forksnap(['exec', ...node('process.exit(3)')], bareProgram)
     expect(without).toMatchObject({ status: 3 })
