@@ -71,7 +71,9 @@ const UNLIMITED_V1 = '9223372036854771712\n'
 describe('memory for the pages that are copied', () => {
   it.each<[name: string, files: Files, status: string, found: RegExp]>([
     ['a machine with enough', {}, 'ok', /60.0 GiB can be had \(bound: the memory of the machine\)/],
-    ['a small machine', { '/proc/meminfo': meminfo(8, 6) }, 'warn', /not enough for the worst case/],
+    ['a machine with just enough', { '/proc/meminfo': meminfo(9, 8) }, 'ok', /8.0 GiB can be had/],
+    ['a small machine', { '/proc/meminfo': meminfo(8, 7.75) }, 'warn', /not enough for the worst case/],
+    ['a machine with just enough for the usual', { '/proc/meminfo': meminfo(8, 5) }, 'warn', /not enough for the worst case/], // prettier-ignore
     ['a machine that is too small', { '/proc/meminfo': meminfo(8, 4.5) }, 'fail', /not enough for a snapshot/],
     [
       'v2: a limit of the own group',
@@ -80,6 +82,7 @@ describe('memory for the pages that are copied', () => {
       /4.3 GiB.*4.5 GiB in .*exchange/,
     ],
     ['v2: file pages that can go', { ...IN_SERVICE, ...limited(SERVICE, 16, 14, 8) }, 'ok', /10.0 GiB can be had/],
+    ['v2: a limit beyond what the machine has', { ...IN_SERVICE, ...limited(SERVICE, 32, 1), '/proc/meminfo': meminfo(8, 4.5) }, 'fail', /4.5 GiB can be had.*memory of the machine/], // prettier-ignore
     ['v2: a limit of the group above', { ...IN_SERVICE, ...limited(dirname(SERVICE), 6, 0), [`${SERVICE}/memory.max`]: 'max\n' }, 'warn', /in .*system.slice\)/], // prettier-ignore
     [
       'v2: a container that sees its own group as the topmost',
@@ -88,7 +91,9 @@ describe('memory for the pages that are copied', () => {
       /4.0 GiB can be had/,
     ],
     ['v2: a path of the host that does not exist here', { '/proc/self/cgroup': '0::/../../kubepods/pod1\n', ...limited('/sys/fs/cgroup', 5, 1) }, 'fail', /5.0 GiB in \/sys/], // prettier-ignore
+    ['v2: a group beside the one that is mounted', { '/proc/self/cgroup': '0::/kubepods/pod2\n', '/proc/self/mountinfo': '30 23 0:26 /kubepods/pod1 /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n', ...limited('/sys/fs/pod2', 3, 0), ...limited('/sys/fs/cgroup', 5, 1) }, 'fail', /5.0 GiB in \/sys\/fs\/cgroup\)/], // prettier-ignore
     ['v1: a limit', { ...V1, '/sys/fs/cgroup/memory/memory.limit_in_bytes': `${5 * GIB}\n`, '/sys/fs/cgroup/memory/memory.usage_in_bytes': `${2 * GIB}\n`, '/sys/fs/cgroup/memory/memory.stat': `total_inactive_file ${GIB}\n` }, 'fail', /4.0 GiB can be had.*5.0 GiB in/], // prettier-ignore
+    ['v1: no limit, and nothing known of the machine', { ...V1, '/proc/meminfo': 'MemTotal: 9 kB\n', '/sys/fs/cgroup/memory/memory.limit_in_bytes': UNLIMITED_V1, '/sys/fs/cgroup/memory/memory.usage_in_bytes': '1\n' }, 'skipped', /cannot be read/], // prettier-ignore
     ['v1: no limit', { ...V1, '/sys/fs/cgroup/memory/memory.limit_in_bytes': UNLIMITED_V1, '/sys/fs/cgroup/memory/memory.usage_in_bytes': '1\n' }, 'ok', /memory of the machine/], // prettier-ignore
   ])('%s', async (_name, files, status, found) => {
     expect(await look('memory', files)).toMatchObject({ status, found: expect.stringMatching(found) as string })
