@@ -46,6 +46,7 @@ export function runForkFloor(snapshotFile: string, forks = 20, root = process.cw
 }
 
 export interface RunningForkFloor {
+  readonly pid: number
   /** Milliseconds of one `fork()`, with all writable pages written again before it or none. One at a time. */
   fork(rewrite: boolean): Promise<number>
   end(): Promise<FloorMemory>
@@ -62,6 +63,7 @@ export async function startForkFloor(snapshotFile: string, root = process.cwd())
   }
   await read()
   return {
+    pid: child.pid ?? 0,
     async fork(rewrite) {
       child.stdin.write(rewrite ? 'w\n' : 'r\n')
       return Number(await read())

@@ -29,13 +29,21 @@ describe('memory for the pages that are copied', () => {
 
   it.each<Row>([
     ['a machine with enough', {}, 'ok', /60.0 GiB can be had \(bound: the memory of the machine\)/],
-    ['a small machine', { '/proc/meminfo': meminfo(8, 6) }, 'warn', /not enough for the worst case/],
+    ['a machine with just enough', { '/proc/meminfo': meminfo(9, 8) }, 'ok', /8.0 GiB can be had/],
+    ['a small machine', { '/proc/meminfo': meminfo(8, 7.75) }, 'warn', /not enough for the worst case/],
+    ['a machine with just enough for the usual', { '/proc/meminfo': meminfo(8, 5) }, 'warn', /not enough for the worst case/], // prettier-ignore
     ['a machine that is too small', { '/proc/meminfo': meminfo(8, 4.5) }, 'fail', /not enough for a snapshot/],
     [
       'a limit of the own group',
       service(4.5, 0.2),
       'fail',
       /4.3 GiB.*4.5 GiB in .*exchange.service\/memory.max, 204.8 MiB in use\)/,
+    ],
+    [
+      'a limit beyond what the machine has',
+      { ...service(32, 1), '/proc/meminfo': meminfo(8, 4.5) },
+      'fail',
+      /4.5 GiB can be had.*memory of the machine/,
     ],
     [
       'a limit of the group above',
@@ -66,6 +74,23 @@ describe('memory for the pages that are copied', () => {
       { '/proc/self/cgroup': '0::/../../kubepods/pod1\n', ...limited('/sys/fs/cgroup', 5, 1) },
       'fail',
       /5.0 GiB in \/sys/,
+    ],
+    [
+      'a group beside the one that is mounted',
+      {
+        '/proc/self/cgroup': '0::/kubepods/pod2\n',
+        '/proc/self/mountinfo': '30 23 0:26 /kubepods/pod1 /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n',
+        ...limited('/sys/fs/pod2', 3, 0),
+        ...limited('/sys/fs/cgroup', 5, 1),
+      },
+      'fail',
+      /5.0 GiB in \/sys\/fs\/cgroup\/memory.max/,
+    ],
+    [
+      'v1: no limit, and nothing known of the machine',
+      { ...v1(UNLIMITED_V1, 0), '/proc/meminfo': 'MemTotal: 9 kB\n' },
+      'skipped',
+      /cannot be read/,
     ],
   ])('%s', async (_name, files, status, found) => {
     expect(await look('memory', files)).toMatchObject({ status, found: expect.stringMatching(found) as string })

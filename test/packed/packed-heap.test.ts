@@ -22,12 +22,16 @@ const sum = 2 * 100_000 + 100_000 * 99_999
     expect(await runFixture<object>('stress', args, { env: packed() })).toMatchObject({ forks: 20, failures: 0 })
   })
 
-  it('gives memory back when it shrinks, as far as V8 does', async () => {
+  // V8 itself keeps nearly all that is collected for some seconds from Node 22 on, and of a Worker that has ended from
+  // Node 24 on. Where it does, a case proves only that little lies idle; that memory comes back, Nodes 20 and 22 prove.
+  it.each([
+    ['is collected', 'shrink', process.version.startsWith('v20.')],
+    ['was a Worker’s', 'shrinkWorker', /^v2[02]\./.test(process.version)],
+  ])('gives memory back that %s, as far as V8 does', async (_what, scenario, givenBack) => {
     type Found = { full: number; shrunk: number; idle: number }
-    const scattered = await runFixture<Found>('packed-heap', ['shrink'])
-    const found = await runFixture<Found>('packed-heap', ['shrink'], { env: packed() })
-    // From Node 22 on V8 itself keeps nearly all of it for some seconds.
-    if (process.version.startsWith('v20.')) expect(scattered.full - scattered.shrunk).toBeGreaterThan(100 * MIB)
+    const scattered = await runFixture<Found>('packed-heap', [scenario])
+    const found = await runFixture<Found>('packed-heap', [scenario], { env: packed() })
+    if (givenBack) expect(scattered.full - scattered.shrunk).toBeGreaterThan(100 * MIB)
     expect(found.idle).toBeLessThanOrEqual(16 * MIB)
     expect(found.full - found.shrunk).toBeGreaterThan(0.9 * (scattered.full - scattered.shrunk) - 16 * MIB)
   })

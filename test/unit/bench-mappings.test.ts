@@ -79,6 +79,8 @@ onLinux('fork_floor', () => {
     folder = mkdtempSync(path.join(tmpdir(), 'forksnap-floor-'))
     const source = path.join(__dirname, '..', '..', 'bench', 'native', 'fork_floor.c')
     execFileSync('cc', ['-std=gnu11', '-O2', '-o', path.join(folder, 'fork_floor'), source])
+    mkdirSync(path.join(folder, 'build', 'bench'), { recursive: true })
+    copyFileSync(path.join(folder, 'fork_floor'), path.join(folder, 'build', 'bench', 'fork_floor'))
   })
   afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -137,14 +139,44 @@ onLinux('fork_floor', () => {
   it('forks when it is told to', async () => {
     const file = path.join(folder, 'demand.txt')
     dumpMappings(file)
-    mkdirSync(path.join(folder, 'build', 'bench'), { recursive: true })
-    copyFileSync(path.join(folder, 'fork_floor'), path.join(folder, 'build', 'bench', 'fork_floor'))
     const floor = await startForkFloor(file, folder)
-    for (const rewrite of [false, true]) expect(await floor.fork(rewrite)).toBeGreaterThan(0)
+    expect(await floor.fork(false)).toBeGreaterThan(0)
     const { resident_bytes, vmas, skipped_vmas } = await floor.end()
     const all = replay(file, 1)
     expect({ vmas, skipped_vmas }).toEqual({ vmas: all.vmas, skipped_vmas: all.skipped_vmas })
     expect(Math.abs(resident_bytes - all.resident_bytes)).toBeLessThan(1 << 20)
+  })
+
+  /** Page faults that needed no disk: of the process itself, and of children that it has waited for. */
+  function faultsOf(pid: number): { own: number; children: number } {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const [, , , , , , , own, children] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number)
+    return { own, children }
+  }
+
+  it('writes the pages again before it forks if it is told so', async () => {
+    const PAGES = 2_000
+    const file = path.join(folder, 'pages.txt')
+    const range = `200000000000 ${(PAGES * PAGE_BYTES).toString(16)}`
+    writeFileSync(file, `forksnap-mappings 1 ${PAGE_BYTES}\nm ${range} rw-p\nr ${range}\n`)
+    const floor = await startForkFloor(file, folder)
+    const seen: { own: number; children: number }[] = [faultsOf(floor.pid)]
+    for (const rewrite of [false, true, false, true]) {
+      await floor.fork(rewrite)
+      seen.push(faultsOf(floor.pid))
+    }
+    const { resident_bytes } = await floor.end()
+    const spent = seen.slice(1).map(({ own, children }, i) => {
+      return { own: own - seen[i].own, children: children - seen[i].children }
+    })
+    // The fork before has protected them, so that each write is a fault.
+    expect(spent.map(({ own }) => own >= PAGES)).toEqual([false, true, false, true])
+    expect(spent.map(({ own }) => own < PAGES / 2)).toEqual([true, false, true, false])
+    expect(spent.map(({ children }) => children > 0)).toEqual([true, true, true, true])
+    expect(resident_bytes).toBeGreaterThanOrEqual(PAGES * PAGE_BYTES)
   })
 
   it('refuses what is not a snapshot', () => {

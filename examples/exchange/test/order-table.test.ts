@@ -24,6 +24,34 @@ function exchange(): TestExchange {
   return made
 }
 
+/** Orders of all kinds, some partly filled, before or after they rested; the row of a signed one was freed and taken again. */
+function lively(state: StateKind): TestExchange {
+  const made = new TestExchange({ state })
+  const seller = made.user({ ETH: '100' })
+  const buyer = made.user({ USDT: '1000' })
+  const gone = made.put(seller, 'ASK', '1', '10', { signature: 'gone' })
+  made.put(seller, 'ASK', '2', '10')
+  made.put(seller, 'ASK', '3', '11', { signature: 'sig\u{1f600}\n' })
+  made.put(seller, 'ASK', '4', '11', { post_only: true })
+  made.apply('order_cancel', { user_id: seller, market: 'ETH_USDT', order_id: gone.order.id })
+  made.put(seller, 'ASK', '5', '12')
+  made.put(buyer, 'BID', '0.5', '10')
+  made.put(buyer, 'BID', '1', '9')
+  made.put(seller, 'ASK', '2', '9')
+  made.put(buyer, 'BID', '1', '8')
+  return made
+}
+
+/** All that is known of the resting orders, by priority. */
+function ordersOf(engine: Engine) {
+  const { asks, bids } = engine.market('ETH_USDT')
+  return [...asks, ...bids].map((order) => {
+    const { id, user, side, price, amount, remain, finishedQuote, createTime, updateTime, postOnly, signature } = order
+    const numbers = { id, user: user.id, price, amount, remain, finishedQuote, createTime, updateTime }
+    return { ...numbers, side, postOnly, signature }
+  })
+}
+
 interface Saved {
   /** The whole state. */
   readonly slice: Buffer
@@ -77,7 +105,36 @@ describe.each(STATE_KINDS)('the table of an arena, restored into the %s', (state
     expect(digest(copy)).toBe(digest(engine))
   })
 
+  it('has every order as an engine has it that never had a table', () => {
+    const { engine } = lively('heap')
+    const copy = restored(save(lively('arena').engine), state)
+    checkState(copy)
+    expect(ordersOf(copy)).toEqual(ordersOf(engine))
+    expect(ordersOf(copy).map(({ id, remain, amount }) => [id, remain < amount])).toEqual([
+      [8, true],
+      [2, true],
+      [3, false],
+      [4, false],
+      [5, false],
+      [9, false],
+    ])
+    expect(digest(copy)).toBe(digest(engine))
+  })
+
+  it('has the chains of its index drawn anew, even from circles', () => {
+    const { engine } = lively('arena')
+    const before = digest(engine)
+    const saved = save(engine, (orders) => {
+      for (let row = 0; row < 6; row++) orders['columns'].next_in_chain.set(row, row + 1)
+    })
+    const copy = restored(saved, state)
+    checkState(copy)
+    expect(digest(copy)).toBe(before)
+  })
+
   it.each([
+    ['price', 1, 0, /order 2 contradicts itself/],
+    ['finished_quote', 1, -1, /order 2 contradicts itself/],
     ['remain', 1, 0, /order 2 contradicts itself/],
     ['remain', 1, 20_001, /order 2 contradicts itself/],
     ['price', 1, 0.5, /order 2 contradicts itself/],
