@@ -20,6 +20,7 @@
         "native/gate.cc",
         "native/heap_inherit.cc",
         "native/heap_mark.cc",
+        "native/malloc_trim.cc",
         "native/packed_heap_link.cc",
         "native/parent_cost.cc",
         "native/quiesce.cc",

@@ -7,6 +7,7 @@
 #include "heap_inherit.h"
 #include "heap_mark.h"
 #include "loop_callback.h"
+#include "malloc_trim.h"
 #include "system_error.h"
 #include "uv_pool.h"
 #include "v8_gc.h"
@@ -149,6 +150,7 @@ void Quiescence::ScanMappings() {
   scan_cancel_ = false;
   try {
     scan_thread_ = std::thread([this, waker = waker_] {
+      TrimMalloc();
       scan_ = ScanSmaps(&scan_cancel_);
       if (scan_.complete) {
         HeapMark::Get().Lift(CutSpans(HintedSpans(scan_), scan_.dontfork, kRangesAtOnce), scan_cancel_);

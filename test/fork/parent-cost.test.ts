@@ -1,3 +1,4 @@
+import { usesGlibc } from '../../src/libc'
 import { runFixture } from '../helpers/fixture'
 import { onLinux } from '../helpers/platform'
 
@@ -24,6 +25,12 @@ describe('what a child costs its parent', () => {
       ordered: true,
     })
   })
+})
+
+const withGlibc = usesGlibc() ? it : it.skip
+
+withGlibc('memory that malloc keeps without need goes back to the system before the fork', async () => {
+  expect(await runFixture('parent-cost', ['kept'])).toEqual({ blocks: 40, given: true })
 })
 
 it('full collections are put off while a child lives, within bounds, and come afterwards', async () => {
