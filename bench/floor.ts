@@ -110,13 +110,20 @@ for (const [which, pauses, floors] of pairs) {
   targets.push({ name: `${which} pause per GB / plain C`, measured, limit: 1.1, kind: 'at-most' })
 }
 
+const ordered = [...bySize.values()].flat().every(({ physicalOrder }) => physicalOrder)
+
 printReport(
   {
     bench: 'floor',
     subject: `heaps of ${sizes.join(', ')} GB, ${rounds} processes each, ${forks} later forks each`,
     figures,
     targets,
-    notes: leftOut.length === 0 ? [] : [`Left out for want of memory (GB): ${leftOut.join(', ')}`],
+    notes: [
+      ordered
+        ? "The plain C program's pages came in the order of the measured process's physical memory."
+        : "The plain C program's pages came chunk by chunk at random: the kernel tells the order of physical memory to root only.",
+      ...(leftOut.length === 0 ? [] : [`Left out for want of memory (GB): ${leftOut.join(', ')}`]),
+    ],
   },
   given.json,
 )

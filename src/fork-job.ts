@@ -81,7 +81,7 @@ export interface ForkInfo {
   readonly parkedMs: number
   /** The system call alone. */
   readonly forkMs: number
-  /** The whole synchronous part in the parent, `prepare()` included. */
+  /** The whole synchronous part in the parent, `prepare()` included. The child is attended to from the next turn on. */
   readonly pauseMs: number
   /** Where the pause went. */
   readonly pauseParts?: PauseParts

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers'
 import { binding } from './binding'
 import { warnOfThrown } from './events'
+import { isForkUnderWay } from './quiesce'
 
 /**
  * While a child lives, the first write to a huge page splits it. After the child's end the pages of a packed heap and of
@@ -114,6 +115,8 @@ function step(): void {
   if (working !== undefined || living > 0) return
   const memory = next()
   if (memory === undefined) return
+  // Work for the parked pool would be done as soon as it is let go: beside the child.
+  if (isForkUnderWay()) return rest()
   // Shared pages would be copied here and not become the child's.
   if (shared()) return rest(LOOK_MS)
   working = memory

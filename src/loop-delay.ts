@@ -45,9 +45,9 @@ export interface LoopDelayMeasurement {
 }
 
 export interface ReadyLoopDelay {
-  /** Measures from `sinceMs` on, on the clock of `performance.now()`: from then until now the loop has not turned. */
+  /** Measures from `sinceMs` on, on the clock of `performance.now()`: from then until now counts as one gap. */
   start(sinceMs?: number): LoopDelayMeasurement
-  /** Gives back what was not started; of no effect after `start`. */
+  /** Ends it, whether it was started or not. */
   drop(): void
 }
 
@@ -68,7 +68,8 @@ export function readyLoopDelay(): ReadyLoopDelay {
   return {
     start: (sinceMs = performance.now()) => (started ??= startMeasuring(histogram, sinceMs)),
     drop() {
-      if (started === undefined && !dropped) idle.push(histogram)
+      if (started !== undefined) void started.stop()
+      else if (!dropped) idle.push(histogram)
       dropped = true
     },
   }

@@ -35,11 +35,15 @@ const STALE_GC_MS = 50
 
 type Phase = 'scan' | 'collect' | 'pool' | 'recollect' | 'v8' | 'fork' | 'rest' | 'over'
 
-let quiescing = false
+/** `'forked'`: the fork has been, and those who wait for it have not been told. */
+let stage: 'none' | 'quiescing' | 'forked' = 'none'
 let looked = false
 
 /** Whether threads are being parked right now, for a fork that is not yet. */
-export const isQuiescing = (): boolean => quiescing
+export const isQuiescing = (): boolean => stage === 'quiescing'
+
+/** The same, and whether there is a child that nobody attends to yet. */
+export const isForkUnderWay = (): boolean => stage !== 'none'
 
 /** Gets the time since when nothing else has run, and for how many milliseconds threads have been held by then. */
 type Critical<T> = (pausedMs: number, heldMs: number) => T | typeof AGAIN
@@ -73,7 +77,7 @@ class Quiescence<T> {
     } catch (error) {
       return this.reject(asForkFailed(error)) // Nothing has begun that would have to be ended.
     }
-    quiescing = true
+    stage = 'quiescing'
     this.deadline = setTimeout(this.giveUp, deadlineMs)
     signal?.addEventListener('abort', this.abort, { once: true })
     // It needs a thread, which a limit on processes may refuse.
@@ -83,7 +87,7 @@ class Quiescence<T> {
   /** Releases everybody, on every path. */
   private end(): void {
     this.phase = 'over'
-    quiescing = false
+    stage = 'none'
     clearTimeout(this.deadline)
     clearTimeout(this.learning)
     clearTimeout(this.holding)
@@ -258,7 +262,7 @@ class Quiescence<T> {
    */
   private forked(result: T): void {
     this.phase = 'over'
-    quiescing = false
+    stage = 'forked'
     setImmediate(() => {
       this.end()
       this.resolve(result)

@@ -16,6 +16,8 @@ export interface FloorSamples {
   /** Anonymous resident bytes of this process. */
   readonly residentBytes: number
   readonly pageTableBytes: number
+  /** Whether the C program's pages came in the order of this process's physical memory. */
+  readonly physicalOrder: boolean
   readonly firstPause: PauseSample
   readonly laterPauses: readonly PauseSample[]
   /** Milliseconds of the yardstick's forks: the first of its process, later ones with nothing and with all pages written before. */
@@ -68,7 +70,7 @@ async function main(megabytes: number, forks: number, floorFirst: boolean): Prom
   const folder = mkdtempSync(join(tmpdir(), 'forksnap-floor-'))
   try {
     const file = join(folder, 'mappings')
-    const { mappings, residentBytes } = dumpMappings(file)
+    const { mappings, residentBytes, physicalOrder } = dumpMappings(file)
     const floor = await startForkFloor(file, join(__dirname, '..', '..', '..'))
     // Whoever comes second finds the machine as the first has left it.
     const earlyFloorMs = floorFirst ? await floor.fork(false) : undefined
@@ -93,6 +95,7 @@ async function main(megabytes: number, forks: number, floorFirst: boolean): Prom
       mappings,
       residentBytes,
       pageTableBytes,
+      physicalOrder,
       firstPause,
       laterPauses,
       firstFloorMs,

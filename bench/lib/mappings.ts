@@ -8,8 +8,10 @@
  *     m <start> <length> rw-p           a mapping with its permissions, in the order of addresses
  *     r <start> <length>                a run of resident small pages of the mapping above
  *     h <start> <length>                a run of transparent huge pages of the mapping above
- *     o <start> <length>                at the end, where the kernel tells it (root only): the small pages once more, in
- *                                       the order in which they lie in physical memory, a run that is contiguous there a line
+ *     o <start> <length>                at the end, where the kernel tells it: the small pages once more, in the order in
+ *                                       which they lie in physical memory, a run that is contiguous there a line
+ *
+ * The kernel tells the order to who has CAP_SYS_ADMIN, and not in a user namespace of his own.
  *
  * Only anonymous pages are listed: `fork()` leaves file-backed and shared pages to later faults of the child. Mappings
  * marked MADV_DONTFORK are listed like the others, since a fork that works inherits them.

@@ -9,10 +9,10 @@ import { OPEN_ORDERS_MAX } from './user'
 import type { User } from './user'
 
 /**
- * Who acts, and which orders are cancelled. `'even'`: every user as often as any other, and an order as likely however old it is, so
- * that each part of the state changes as often as any. `'lively'`, as on real markets: a few users are the most active
- * ones (the n-th in proportion to 1/n), and what is cancelled is mostly young (the n-th youngest of the user's orders in
- * proportion to 1/n), the more so as most orders last for seconds only.
+ * Who acts, and which orders are cancelled. `'even'`: every user as often as any other, and an order as likely however old
+ * it is, so that each part of the state changes as often as any. `'lively'`, as on real markets: a few users are the most
+ * active ones (the n-th about in proportion to 1/n), and what is cancelled is mostly young (the n-th youngest of the user's
+ * orders about in proportion to 1/n), the more so as most orders last for seconds only.
  */
 export type FlowPattern = 'even' | 'lively'
 

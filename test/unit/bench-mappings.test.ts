@@ -112,7 +112,8 @@ onLinux('fork_floor', () => {
     const lines = readFileSync(file, 'latin1').split('\n')
     const bytesOf = (kind: string): number =>
       lines.reduce((sum, line) => sum + (line.startsWith(`${kind} `) ? parseInt(line.split(' ')[2], 16) : 0), 0)
-    expect(summary.physicalOrder).toBe(process.getuid?.() === 0)
+    // Root in a container need not be allowed to know it either.
+    if (process.getuid?.() !== 0) expect(summary.physicalOrder).toBe(false)
     expect(bytesOf('o')).toBe(summary.physicalOrder ? bytesOf('r') : 0)
     const floor = replay(file, 1)
     expect(floor.ordered_bytes + (summary.physicalOrder ? floor.skipped_bytes : 0)).toBe(bytesOf('o'))
