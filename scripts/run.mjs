@@ -15,6 +15,14 @@ export function has(command) {
   return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
+/** Throws if programs in that environment would take another addon than FORKSNAP_ADDON names: their run would prove nothing. */
+export function requireAsked(env, root) {
+  const look = `const { askedAddonProblem, binding } = require('./dist/src/binding.js')
+    binding()
+    if (askedAddonProblem() !== undefined) throw new Error(process.env.FORKSNAP_ADDON + ': ' + askedAddonProblem())`
+  run(process.execPath, ['-e', look], { env, cwd: root })
+}
+
 /** Ends the script with a message instead of a stack. */
 export function main(body) {
   try {

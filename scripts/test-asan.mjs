@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { buildFolder, cmakeBuild } from './cmake.mjs'
-import { main, run } from './run.mjs'
+import { main, requireAsked, run } from './run.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -38,8 +38,7 @@ main(() => {
   if (process.platform !== 'linux') throw new Error('test-asan.mjs works on Linux only')
   cmakeBuild('asan', { addonOnly: true })
   const env = environment()
-  // binding.ts would fall back to the ordinary addon, and this run would prove nothing.
-  run(process.execPath, ['-e', `require(${JSON.stringify(env.FORKSNAP_ADDON)})`], { env, cwd: root })
+  requireAsked(env, root)
   run(process.execPath, STRESS, { env, cwd: root })
   const tests = readdirSync(join(root, 'test', 'fork')).filter(
     (name) => name.endsWith('.test.ts') && !LEFT_OUT.test(name),

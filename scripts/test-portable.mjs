@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { buildFolder, cmakeBuild } from './cmake.mjs'
-import { main, run } from './run.mjs'
+import { main, requireAsked, run } from './run.mjs'
 
 const root = resolve(import.meta.dirname, '..')
 
@@ -13,9 +13,8 @@ main(() => {
   cmakeBuild('portable', { addonOnly: true })
   const addon = join(buildFolder('portable'), 'Debug', 'forksnap.node')
   const env = { ...process.env, FORKSNAP_ADDON: addon, FORKSNAP_PORTABLE: '1' }
-  // binding.ts would fall back to the ordinary addon, and this run would prove nothing.
   if (!readFileSync(addon).includes('forksnap addon, portable')) throw new Error(`${addon} is no portable addon`)
-  run(process.execPath, ['-e', `require(${JSON.stringify(addon)})`], { env, cwd: root })
+  requireAsked(env, root)
   const jest = join('node_modules', 'jest', 'bin', 'jest.js')
   run(process.execPath, [jest, 'test/fork', ...process.argv.slice(2).filter((argument) => argument !== '--')], {
     env,

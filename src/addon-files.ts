@@ -35,10 +35,16 @@ function builtAddons(): string[] {
   return files.sort((a, b) => (changed.get(b) ?? 0) - (changed.get(a) ?? 0))
 }
 
+/** The addon that `FORKSNAP_ADDON` names, from the working directory on, whether it is there or not. */
+export function askedAddon(): string | undefined {
+  const asked = process.env.FORKSNAP_ADDON
+  return asked ? path.resolve(asked) : undefined
+}
+
 /** The addons that there are, best first: the one asked for, those built here, the one delivered with the package. */
 export function addonFiles(): string[] {
-  const asked = process.env.FORKSNAP_ADDON
-  const local = [...(asked ? [asked] : []), ...builtAddons()].filter((file) => existsSync(file))
+  const asked = askedAddon()
+  const local = [...(asked === undefined ? [] : [asked]), ...builtAddons()].filter((file) => existsSync(file))
   const folder = prebuildFolder()
   if (!existsSync(folder)) return local
   const delivered = path.join(folder, `forksnap.abi${abi}${libc()}.node`)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { addonFiles, buildAdvice, missingAddon } from './addon-files'
+import { addonFiles, askedAddon, buildAdvice, missingAddon } from './addon-files'
 import { ForksnapError } from './errors'
 
 /** One child's status page: native memory shared by parent and child. */
@@ -218,6 +218,7 @@ export interface NativeBinding {
 
 let loaded: NativeBinding | undefined
 let failure: ForksnapError | undefined
+let passedOver: string | undefined
 
 /** In each addon, before the number of the ABI that it was built for and a semicolon; see `native/addon.cc`. */
 const ABI_MARK = 'forksnap addon for Node ABI '
@@ -244,12 +245,15 @@ function checked(addon: NativeBinding): NativeBinding {
 function load(): NativeBinding {
   const existing = addonFiles()
   const causes: unknown[] = []
+  const asked = askedAddon()
+  if (asked !== undefined && !existing.includes(asked)) passedOver = 'there is no such file'
   for (const file of existing) {
     try {
       checkAbi(file)
       return checked(require(file) as NativeBinding)
     } catch (cause) {
       causes.push(cause)
+      if (file === asked) passedOver = (cause as Error).message
     }
   }
   // Some of Node's own reasons are sentences that have an end already.
@@ -272,4 +276,9 @@ export function binding(): NativeBinding {
     throw failure
   }
   return loaded
+}
+
+/** Why the addon that `FORKSNAP_ADDON` names is not the one that is loaded; undefined if it is, or before `binding()`. */
+export function askedAddonProblem(): string | undefined {
+  return passedOver
 }

@@ -6,6 +6,15 @@ import { ForksnapError } from './errors'
 const oldestNode: Record<number, readonly [minor: number, patch: number]> = { 20: [20, 0], 22: [12, 0] }
 const oldestLine = 24
 
+/** Why forksnap does not run on a release of Node, `process.version`, or undefined. */
+export function nodeProblem(nodeVersion: string): string | undefined {
+  const [major = 0, minor = 0, patch = 0] = nodeVersion.replace(/^v/, '').split('.').map(Number)
+  const oldest = oldestNode[major]
+  const tooOld =
+    oldest === undefined ? major < oldestLine : minor < oldest[0] || (minor === oldest[0] && patch < oldest[1])
+  return tooOld ? `Node.js ${nodeVersion} is too old for forksnap: use 20.20, 22.12, 24 or newer.` : undefined
+}
+
 /** What can be said of a platform without loading anything: the reason why it is unsupported, or undefined. */
 export function platformProblem(platform: string, nodeVersion: string, mainThread: boolean): string | undefined {
   if (platform === 'win32') {
@@ -14,11 +23,8 @@ export function platformProblem(platform: string, nodeVersion: string, mainThrea
   if (platform !== 'linux' && platform !== 'darwin') {
     return `forksnap runs on Linux and macOS, not on ${platform}.`
   }
-  const [major = 0, minor = 0, patch = 0] = nodeVersion.replace(/^v/, '').split('.').map(Number)
-  const oldest = oldestNode[major]
-  const tooOld =
-    oldest === undefined ? major < oldestLine : minor < oldest[0] || (minor === oldest[0] && patch < oldest[1])
-  if (tooOld) return `Node.js ${nodeVersion} is too old for forksnap: use 20.20, 22.12, 24 or newer.`
+  const tooOld = nodeProblem(nodeVersion)
+  if (tooOld !== undefined) return tooOld
   if (!mainThread) {
     return 'forksnap forks from the main thread only: create the Snapshotter there, and let Workers load "forksnap/worker".'
   }

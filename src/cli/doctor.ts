@@ -67,6 +67,8 @@ async function doctor(options: Options): Promise<void> {
 async function subjectOf(options: Options): Promise<Subject> {
   const { pid = 'self', slices, log, postgres, schema, root } = options
   if (postgres !== undefined && !isPostgresUrl(postgres)) throw new UsageError('--postgres needs a postgres:// URL')
+  // As an unset variable of a shell gives it.
+  if (slices === '' || log === '') throw new UsageError('--slices and --log need the name of a directory')
   if (postgres === undefined && schema !== undefined) throw new UsageError('--schema belongs to --postgres')
   if (root !== undefined && (await placeOf(root)).kind !== 'directory') throw new UsageError(`${root} is no directory`)
   const system = new System(root)

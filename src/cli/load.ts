@@ -6,6 +6,7 @@ import { cell, count, note, printJson, printPairs, size } from './output'
 import { placeOf } from './place'
 import { Problem } from './problem'
 import { progressBar } from './progress'
+import { isPostgresUrl } from './secrets'
 import { locationOf, openOne, slicesOf, type StoreNames } from './slices'
 
 const HELP = `
@@ -47,8 +48,9 @@ function collectMap(text: string, map: Readonly<Record<string, string>>): Readon
 }
 
 async function load(from: string, url: string, options: Options): Promise<void> {
+  // Asked of the text: a name that is mistaken for it need not exist.
+  if (!isPostgresUrl(url)) throw new UsageError(`${JSON.stringify(url)} is no postgres:// URL`)
   const to = await placeOf(url)
-  if (to.kind !== 'postgres') throw new UsageError(`${url} is no postgres:// URL`)
   const slices = await slicesOf(from, {})
   if (slices.place.kind === 'postgres') throw new UsageError('give a file or a directory of slices to load from')
   const source = await openOne(slices, options.slice)

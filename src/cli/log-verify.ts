@@ -5,7 +5,7 @@ import { type Repaired, repairLog } from './log-repair'
 import { scanLog } from './log-scan'
 import { UsageError } from './command'
 import { cell, count, note, printJson, printPairs } from './output'
-import type { Place } from './place'
+import { type Place, placeOf } from './place'
 import { progressBar } from './progress'
 
 interface Options extends LogOptions {
@@ -19,7 +19,11 @@ export async function verifyLog(where: string, options: Options): Promise<void> 
   if (options.backup !== undefined && !options.repair) throw new UsageError('--backup belongs to --repair')
   const place = await logPlaceOf(where, options)
   if (place.kind === 'postgres') return verifyDatabase(place, options)
-  const repaired = options.repair ? await repairLog(place.path, options.backup) : undefined
+  // Before anything is done, and whether there is something to copy or not.
+  const { backup } = options
+  if (backup !== undefined && (await placeOf(backup)).kind !== 'directory')
+    throw new UsageError(`--backup ${backup} is no directory`)
+  const repaired = options.repair ? await repairLog(place.path, backup) : undefined
   const bar = progressBar('log', options.progress)
   const report = await scanLog(place.path, false, bar.at).finally(() => bar.end())
   if (report.segments.length === 0) throw nothingThere(place)

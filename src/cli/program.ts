@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { packageRoot } from '../addon-files'
+import { nodeProblem } from '../platform'
 import { exec, EXEC_OPTIONS } from './exec'
 import { WRONG_USAGE } from './exit-codes'
 import { reportFailure } from './failure'
 import { terminal } from './output'
+import { Problem } from './problem'
 import { hideSecrets } from './secrets'
 
 interface Subcommand {
@@ -82,6 +84,12 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
+/** Doctor is there to say so among all else; the others would end at the first thing that this Node does not have. */
+function refuseOldNode(_program: Command, command: Command): void {
+  const problem = nodeProblem(process.version)
+  if (problem !== undefined && command.name() !== 'doctor') throw new Problem(problem)
+}
+
 /** All of the command line, for who looks up what there is. */
 export function wholeProgram(): Promise<Command> {
   return makeProgram(() => true)
@@ -95,6 +103,7 @@ async function makeProgram(isAsked: (name: string) => boolean): Promise<Command>
     .version(version(), '-V, --version')
     .helpCommand('help [command]')
     .addHelpText('after', EPILOGUE)
+    .hook('preAction', refuseOldNode)
     // The subcommands take these settings over, so they come first.
     .exitOverride()
     .showHelpAfterError('(add --help for what there is)')

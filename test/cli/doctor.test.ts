@@ -10,7 +10,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { addonFiles } from '../../src/addon-files'
 import type { Check } from '../../src/cli/doctor/check'
 import { inPipe, inTerminal, type RunOptions, uncoloured } from '../helpers/cli'
 import { asOwnUser, reasonAgainstLimits, reasonAgainstOwnUser } from '../helpers/own-user'
@@ -124,6 +125,24 @@ it('a missing addon, with which reading still works', async () => {
   expect(bench).toMatchObject({ code: 1, err: expect.stringContaining('ERR_UNSUPPORTED_PLATFORM') as string })
 })
 
+it('an addon that was asked for, and one that is passed over', async () => {
+  const broken = join(folder, 'broken.node')
+  writeFileSync(broken, 'none')
+  const [asked, ...passedOver] = await Promise.all(
+    [relative('', addonFiles()[0]), join(folder, 'none.node'), broken].map((file) =>
+      doctor([], { env: { FORKSNAP_ADDON: file } }),
+    ),
+  )
+  expect(asked.checks.addon.status).toBe('ok')
+  expect(passedOver.map(({ checks }) => checks.addon)).toMatchObject([
+    {
+      status: 'warn',
+      found: expect.stringMatching(/FORKSNAP_ADDON names, .*none\.node: there is no such file$/) as string,
+    },
+    { status: 'warn', found: expect.stringMatching(/FORKSNAP_ADDON names, .*broken\.node: it is no addon/) as string },
+  ])
+})
+
 it('a C library that is not glibc, of which Node says nothing', async () => {
   const musl = join(folder, 'musl.cjs')
   // All that tells it is this field of Node's report, which is missing there.
@@ -184,6 +203,13 @@ it('a running server: its memory, its options and its limits', async () => {
 })
 
 describe('directories', () => {
+  it.each(['--slices', '--log'])('%s without a name', async (option) => {
+    expect(await inPipe(['doctor', option, ''])).toMatchObject({
+      code: 2,
+      err: 'forksnap: --slices and --log need the name of a directory\n',
+    })
+  })
+
   it('one disk for both, and one that others can write to', async () => {
     const [slices, log] = ['slices', 'open'].map((name) => join(folder, name))
     mkdirSync(slices, { mode: 0o700 })

@@ -53,6 +53,17 @@ it('show writes the entries that are asked for', async () => {
 })
 
 describe('forksnap log verify --repair', () => {
+  it.each([
+    { backup: '', code: 2, says: 'neither a path nor' },
+    { backup: 'none', code: 1, says: 'does not exist' },
+    { backup: __filename, code: 2, says: 'is no directory' },
+  ])('cuts nothing if the copy could not be made there: "$backup"', async ({ backup, code, says }) => {
+    const before = segmentsIn(places.torn).map((path) => readFileSync(path))
+    const ran = await inPipe(['log', 'verify', places.torn, '--repair', '--backup', backup])
+    expect(ran).toMatchObject({ code, out: '', err: expect.stringContaining(says) as string })
+    expect(segmentsIn(places.torn).map((path) => readFileSync(path))).toEqual(before)
+  })
+
   it('cuts a torn tail after it has copied the segment, and the log goes on', async () => {
     const last = segmentsIn(places.torn).at(-1) as string
     const torn = readFileSync(last)

@@ -151,15 +151,17 @@ describeUnless(reasonAgainstPostgres, 'The command line and PostgreSQL', () => {
       inPipe(['load', bad, cluster.url('nothing')]),
       inPipe(['load', location, url]),
       inPipe(['load', location, bench.directory()]),
+      inPipe(['load', location, 'exchange']),
       inPipe(['load', bench.directory(), url]),
       inPipe(['load', location, cluster.url('nothing')]),
       inPipe(['load', location, empty, '--map', 'nothing=there']),
     ])
     await owner.close()
-    expect(ran.map(({ code }) => code)).toEqual([1, 1, 2, 1, 1, 1])
+    expect(ran.map(({ code }) => code)).toEqual([1, 1, 2, 2, 1, 1, 1])
     const says = [
       /ERR_SLICE_CORRUPT/,
       /ERR_LOCKED/,
+      /no postgres:\/\/ URL/,
       /no postgres:\/\/ URL/,
       /There is no slice/,
       /ERR_STORE_FAILED/,

@@ -4,7 +4,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ts from 'typescript'
+import { parseAllDocuments } from 'yaml'
 import { type CodeBlock, codeBlocksOf } from '../helpers/code-blocks'
+import { look, removeMachines } from '../helpers/doctor'
 import { Cluster, reasonAgainstPostgres } from '../helpers/postgres'
 import { shellProblems } from '../helpers/shell-blocks'
 
@@ -13,25 +15,11 @@ const root = join(__dirname, '../..')
 const MS_MAX = 30_000
 const SCRIPTS = ['js', 'javascript', 'cjs', 'mjs']
 const TYPED = ['ts', 'typescript', 'mts']
+const DATA = ['yaml', 'yml']
+const UNITS = ['ini']
 const SHELLS = ['sh', 'bash', 'shell', 'console']
 /** What is looked at by nobody but the reader. */
-const TEXTS = [
-  '',
-  'text',
-  'txt',
-  'ini',
-  'yaml',
-  'yml',
-  'toml',
-  'csv',
-  'diff',
-  'http',
-  'promql',
-  'proto',
-  'dockerfile',
-  'sql',
-  'c',
-]
+const TEXTS = ['', 'text', 'txt', 'toml', 'csv', 'diff', 'http', 'promql', 'proto', 'dockerfile', 'sql', 'c']
 
 const pages = ['README.md', 'CONTRIBUTING.md', ...readdirSync(join(root, 'docs')).map((name) => join('docs', name))]
 const blocks = pages
@@ -92,7 +80,7 @@ describe('a block of code in README, CONTRIBUTING and docs', () => {
   })
 
   it('is in a language of which it is known how to check it', () => {
-    const known = [...SCRIPTS, ...TYPED, ...SHELLS, ...TEXTS, 'json', 'mermaid']
+    const known = [...SCRIPTS, ...TYPED, ...SHELLS, ...DATA, ...UNITS, ...TEXTS, 'json', 'mermaid']
     expect(run.filter(({ language }) => !known.includes(language)).map(({ place }) => place)).toEqual([])
   })
 
@@ -121,6 +109,30 @@ describe('a block of code in README, CONTRIBUTING and docs', () => {
       const compilerOptions = { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2023 }
       const { outputText } = ts.transpileModule(code, { compilerOptions })
       expect(await runProgram('example.mjs', outputText, postgres)).toEqual({ code: 0, signal: null })
+    })
+  })
+
+  describe('of YAML is read without an error or a doubt', () => {
+    eachOf(of(DATA), ({ code }) => {
+      const documents = [parseAllDocuments(code)].flat()
+      expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([])
+      expect(documents.map((document) => typeof document.toJS())).toEqual(documents.map(() => 'object'))
+    })
+  })
+
+  describe('of a unit of systemd is one with which doctor finds nothing wrong', () => {
+    afterAll(removeMachines)
+    eachOf(of(UNITS), async ({ code }) => {
+      const odd = code.split('\n').filter((line) => !/^(\[\w+\]|\w+=\S.*|)$/.test(line))
+      expect(odd).toEqual([])
+      const files = {
+        '/proc/self/cgroup': '0::/system.slice/exchange.service\n',
+        '/etc/systemd/system/exchange.service': code,
+      }
+      expect(await look('systemd', files)).toMatchObject({
+        status: 'ok',
+        found: expect.stringMatching(/^exchange/) as string,
+      })
     })
   })
 

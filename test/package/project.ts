@@ -35,6 +35,8 @@ export class Project {
   readonly directory = mkdtempSync(join(tmpdir(), 'forksnap-package-'))
   /** Where the program's files are. */
   readonly app = join(this.directory, 'app')
+  /** For another Node, apart from what the program has installed. */
+  readonly old = join(this.directory, 'old')
   readonly #bin = join(this.directory, 'bin')
 
   constructor() {

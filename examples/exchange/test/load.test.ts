@@ -126,7 +126,8 @@ describe('pace', () => {
       },
     })
     expect(most).toBe(7)
-    expect(report.sent).toBeGreaterThan(50)
+    // More than there was room for at once.
+    expect(report.sent).toBeGreaterThan(most)
   })
 })
 

@@ -76,12 +76,13 @@ describe('status server', () => {
   })
 
   it('knows the longest delay of the event loop', async () => {
+    const began = performance.now()
     const { delay } = await exchange.view()
     await exchange.say('block 250')
     // The sample that holds the pause ends with the timer's first tick after it, at the latest 200 ms later.
     let later = await exchange.view(delay.end)
     while (Math.max(0, ...later.delay.delays) < 200) later = await exchange.view(delay.end)
-    expect(Math.max(...later.delay.delays)).toBeLessThan(2_000)
+    expect(Math.max(...later.delay.delays)).toBeLessThan(performance.now() - began)
     expect((await exchange.view(later.delay.end)).delay.times).toHaveLength(0)
     const seen = await metrics()
     const [above, all] = [

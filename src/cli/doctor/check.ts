@@ -30,7 +30,8 @@ export function judge(id: string, why: string) {
     skipped: (found: string): Check => ({ id, status: 'skipped', found, why }),
     /** All findings, so that none hides another: those that fail first. `fact` is said before them, and alone if all is well. */
     all(fact: string, findings: readonly Finding[]): Check {
-      const worstFirst = findings.toSorted((a, b) => Number(b.status === 'fail') - Number(a.status === 'fail'))
+      // No toSorted: Node 18 has none, and is to be told that it is too old.
+      const worstFirst = [...findings].sort((a, b) => Number(b.status === 'fail') - Number(a.status === 'fail'))
       if (findings.length === 0) return ok(fact)
       const found = [fact, ...worstFirst.map((one) => one.found)].join('; ')
       const mend = [...new Set(worstFirst.map((one) => one.mend))].join('; ')

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { getHeapStatistics } from 'node:v8'
-import { binding } from '../../binding'
+import { askedAddonProblem, binding } from '../../binding'
 import { isForksnapError } from '../../errors'
 import { platformProblem } from '../../platform'
 import { bytesText } from '../output'
@@ -46,7 +46,11 @@ export function checkAddon({ system }: Subject): Check {
   if (!system.here) return check.skipped('not for the files of another machine')
   try {
     binding()
-    return check.ok(`loaded, for Node ABI ${process.versions.modules}`)
+    const found = `loaded, for Node ABI ${process.versions.modules}`
+    const problem = askedAddonProblem()
+    if (problem === undefined) return check.ok(found)
+    const passedOver = `not the one that FORKSNAP_ADDON names, ${process.env.FORKSNAP_ADDON}: ${problem}`
+    return check.warn(`${found}; ${passedOver}`, 'correct FORKSNAP_ADDON, or remove it')
   } catch (error) {
     if (!isForksnapError(error)) throw error
     return check.fail(
