@@ -50,7 +50,10 @@ describeDisk('a loss of power at the moment at which one sync is all that counts
 /** Lines of src/ that sync outside of a named step, by file, and why that is right. */
 const UNNAMED: { readonly [file: string]: readonly string[] } = {
   // What a command of the shell writes for its user before it says so; no state of a server's depends on it.
-  'cli/export-output.ts': ['fsyncSync(fd)'],
+  'cli/export-output.ts': [
+    'await synced(fsyncFd(fd), (why) => `${path} could not be brought to the disk, and was not kept: ${why}`)',
+    'await synced(fsyncDirectory(dirname(path)), lost)',
+  ],
   'cli/log-repair.ts': ['await fsyncFd(to)', 'await fsyncDirectory(directory)'],
   // The child's own syncs spread the writing; the store syncs the slice before it gets its name.
   'slice/target.ts': ['fdatasyncSync(fd)'],
